@@ -1,0 +1,427 @@
+//! Rings against `rtrb`, and the event count against a bare futex.
+//!
+//! Prints `bench <name> <ours> <theirs> <ratio>`: medians of interleaved repetitions, in millions of elements per second
+//! (rings) or nanoseconds (wake latency); a ratio above 1 is in lanepipe's favour. `LANEPIPE_BENCH_REPS` and
+//! `LANEPIPE_BENCH_MILLIONS` change the number of repetitions (5) and the elements of each, in millions (4).
+
+use core::hint::black_box;
+use core::mem::MaybeUninit;
+use lanepipe::ring::{Ring, channel};
+use std::sync::Arc;
+use std::sync::Barrier;
+use std::thread;
+use std::time::Instant;
+
+const CAPACITY: usize = 1024;
+const CHUNK: usize = 64;
+/// Elements that stay in the ring during the single-thread runs.
+const BACKLOG: u64 = 16;
+
+fn setting(name: &str, default: u64) -> u64 {
+    std::env::var(name)
+        .ok()
+        .and_then(|value| value.parse().ok())
+        .unwrap_or(default)
+        .max(1)
+}
+
+fn pin(core: usize) {
+    #[cfg(target_os = "linux")]
+    {
+        // SAFETY: a zeroed set is a valid, empty one.
+        let mut set: libc::cpu_set_t = unsafe { core::mem::zeroed() };
+        // SAFETY: the set is a local, and two cores fit it.
+        unsafe { libc::CPU_SET(core, &mut set) };
+        // SAFETY: the set outlives the call; a refusal only leaves the thread unpinned.
+        unsafe { libc::sched_setaffinity(0, size_of_val(&set), &set) };
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = core;
+}
+
+/// Runs both bodies at once, pinned to cores 0 and 1, and returns millions of elements per second.
+fn two_threads(count: u64, produce: impl FnOnce() + Send, consume: impl FnOnce() -> u64) -> f64 {
+    let barrier = Barrier::new(2);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            pin(0);
+            barrier.wait();
+            produce();
+        });
+        pin(1);
+        barrier.wait();
+        let start = Instant::now();
+        let sum = consume();
+        let elapsed = start.elapsed();
+        assert_eq!(sum, expected_sum(count));
+        count as f64 / elapsed.as_secs_f64() / 1e6
+    })
+}
+
+fn expected_sum(count: u64) -> u64 {
+    count * (count - 1) / 2
+}
+
+fn ours_items(count: u64) -> f64 {
+    let (mut producer, mut consumer) = channel::<u64>(CAPACITY).unwrap();
+    two_threads(
+        count,
+        move || {
+            for value in 0..count {
+                while !producer.push(value) {
+                    core::hint::spin_loop();
+                }
+            }
+        },
+        move || {
+            let (mut seen, mut sum) = (0, 0u64);
+            while seen < count {
+                match consumer.pop() {
+                    Some(value) => {
+                        sum += value;
+                        seen += 1;
+                    }
+                    None => core::hint::spin_loop(),
+                }
+            }
+            sum
+        },
+    )
+}
+
+fn shared_items(count: u64) -> f64 {
+    let ring = Arc::new(Ring::<u64>::new(CAPACITY).unwrap());
+    let producer = Arc::clone(&ring);
+    two_threads(
+        count,
+        move || {
+            for value in 0..count {
+                // SAFETY: the only producer.
+                while !unsafe { producer.push(&value) } {
+                    core::hint::spin_loop();
+                }
+            }
+        },
+        move || {
+            let (mut seen, mut sum) = (0, 0u64);
+            while seen < count {
+                // SAFETY: the only consumer.
+                match unsafe { ring.pop() } {
+                    Some(value) => {
+                        sum += value;
+                        seen += 1;
+                    }
+                    None => core::hint::spin_loop(),
+                }
+            }
+            sum
+        },
+    )
+}
+
+fn theirs_items(count: u64) -> f64 {
+    let (mut producer, mut consumer) = rtrb::RingBuffer::<u64>::new(CAPACITY);
+    two_threads(
+        count,
+        move || {
+            for value in 0..count {
+                while producer.push(value).is_err() {
+                    core::hint::spin_loop();
+                }
+            }
+        },
+        move || {
+            let (mut seen, mut sum) = (0, 0u64);
+            while seen < count {
+                match consumer.pop() {
+                    Ok(value) => {
+                        sum += value;
+                        seen += 1;
+                    }
+                    Err(_) => core::hint::spin_loop(),
+                }
+            }
+            sum
+        },
+    )
+}
+
+fn batch(next: u64, count: u64) -> ([u64; CHUNK], usize) {
+    let mut values = [0; CHUNK];
+    let length = (count - next).min(CHUNK as u64) as usize;
+    for (i, value) in values.iter_mut().enumerate() {
+        *value = next + i as u64;
+    }
+    (values, length)
+}
+
+fn ours_chunks(count: u64) -> f64 {
+    let (mut producer, mut consumer) = channel::<u64>(CAPACITY).unwrap();
+    two_threads(
+        count,
+        move || {
+            let mut next = 0;
+            while next < count {
+                let (values, length) = batch(next, count);
+                let stored = producer.push_slice(&values[..length]);
+                next += stored as u64;
+                if stored == 0 {
+                    core::hint::spin_loop();
+                }
+            }
+        },
+        move || {
+            let (mut seen, mut sum) = (0, 0u64);
+            while seen < count {
+                let taken = consumer.read_run(CHUNK, |first, second| {
+                    sum += first.iter().sum::<u64>() + second.iter().sum::<u64>();
+                    first.len() + second.len()
+                });
+                seen += taken as u64;
+                if taken == 0 {
+                    core::hint::spin_loop();
+                }
+            }
+            sum
+        },
+    )
+}
+
+fn theirs_chunks(count: u64) -> f64 {
+    let (mut producer, mut consumer) = rtrb::RingBuffer::<u64>::new(CAPACITY);
+    two_threads(
+        count,
+        move || {
+            let mut next = 0;
+            while next < count {
+                let (values, length) = batch(next, count);
+                let (stored, _) = producer.push_partial_slice(&values[..length]);
+                next += stored.len() as u64;
+                if stored.is_empty() {
+                    core::hint::spin_loop();
+                }
+            }
+        },
+        move || {
+            let (mut seen, mut sum) = (0, 0u64);
+            while seen < count {
+                let available = consumer.slots().min(CHUNK);
+                if available == 0 {
+                    core::hint::spin_loop();
+                    continue;
+                }
+                let chunk = consumer.read_chunk(available).unwrap();
+                let (first, second) = chunk.as_slices();
+                sum += first.iter().sum::<u64>() + second.iter().sum::<u64>();
+                seen += available as u64;
+                chunk.commit_all();
+            }
+            sum
+        },
+    )
+}
+
+/// Millions of push and pop pairs per second on one thread.
+fn one_thread(count: u64, mut step: impl FnMut(u64) -> u64) -> f64 {
+    pin(1);
+    let start = Instant::now();
+    let mut sum = 0u64;
+    for value in 0..count {
+        sum = sum.wrapping_add(step(black_box(value)));
+    }
+    black_box(sum);
+    count as f64 / start.elapsed().as_secs_f64() / 1e6
+}
+
+fn ours_alone(count: u64) -> f64 {
+    let (mut producer, mut consumer) = channel::<u64>(CAPACITY).unwrap();
+    (0..BACKLOG).for_each(|value| assert!(producer.push(value)));
+    one_thread(count, move |value| {
+        producer.push(value);
+        consumer.pop().unwrap_or(0)
+    })
+}
+
+fn theirs_alone(count: u64) -> f64 {
+    let (mut producer, mut consumer) = rtrb::RingBuffer::<u64>::new(CAPACITY);
+    (0..BACKLOG).for_each(|value| producer.push(value).unwrap());
+    one_thread(count, move |value| {
+        let _ = producer.push(value);
+        consumer.pop().unwrap_or(0)
+    })
+}
+
+fn ours_alone_chunks(count: u64) -> f64 {
+    let (mut producer, mut consumer) = channel::<u64>(CAPACITY).unwrap();
+    let values = [7; CHUNK];
+    let mut out = [MaybeUninit::uninit(); CHUNK];
+    CHUNK as f64
+        * one_thread(count / CHUNK as u64, move |_| {
+            producer.push_slice(black_box(&values));
+            consumer.pop_slice(black_box(&mut out)) as u64
+        })
+}
+
+fn theirs_alone_chunks(count: u64) -> f64 {
+    let (mut producer, mut consumer) = rtrb::RingBuffer::<u64>::new(CAPACITY);
+    let values = [7; CHUNK];
+    let mut out = [0; CHUNK];
+    CHUNK as f64
+        * one_thread(count / CHUNK as u64, move |_| {
+            let _ = producer.push_partial_slice(black_box(&values));
+            consumer.pop_partial_slice(black_box(&mut out)).0.len() as u64
+        })
+}
+
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// Repetitions of both sides in turns, so that a slow spell of the machine hits both. `ratio` is ours over theirs for
+/// rates and the inverse for times.
+fn compare(name: &str, reps: u64, rate: bool, mut ours: impl FnMut() -> f64, mut theirs: impl FnMut() -> f64) {
+    let (mut our_values, mut their_values) = (Vec::new(), Vec::new());
+    for rep in 0..reps {
+        if rep % 2 == 0 {
+            our_values.push(ours());
+            their_values.push(theirs());
+        } else {
+            their_values.push(theirs());
+            our_values.push(ours());
+        }
+    }
+    let (ours, theirs) = (median(&mut our_values), median(&mut their_values));
+    let ratio = if rate { ours / theirs } else { theirs / ours };
+    println!("bench {name} {ours:.1} {theirs:.1} {ratio:.3}");
+}
+
+#[cfg(target_os = "linux")]
+mod wake {
+    use super::{median, pin};
+    use lanepipe::event::{Deadline, EventCount, now};
+    use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+    use std::thread;
+    use std::time::Duration;
+
+    const ROUNDS: u32 = 500;
+    /// Long enough for the sleeper to be inside the kernel.
+    const SETTLE: Duration = Duration::from_micros(100);
+
+    #[derive(Default)]
+    struct Round {
+        number: AtomicU32,
+        sent: AtomicU64,
+        done: AtomicU32,
+    }
+
+    /// Median time from the waker's call to the sleeper's return, in nanoseconds.
+    fn latency(ready: impl Fn() -> bool, wake: impl Fn(), sleep: impl Fn(&AtomicU32, u32) + Send + Sync) -> f64 {
+        let round = Round::default();
+        thread::scope(|scope| {
+            let sleeper = scope.spawn(|| {
+                pin(1);
+                let mut times = Vec::new();
+                for number in 1..=ROUNDS {
+                    sleep(&round.number, number);
+                    times.push((now() - round.sent.load(Ordering::Acquire)) as f64);
+                    round.done.store(number, Ordering::Release);
+                }
+                median(&mut times)
+            });
+            pin(0);
+            for number in 1..=ROUNDS {
+                while !ready() {
+                    thread::yield_now();
+                }
+                thread::sleep(SETTLE);
+                round.sent.store(now(), Ordering::Release);
+                round.number.store(number, Ordering::Release);
+                wake();
+                while round.done.load(Ordering::Acquire) != number {
+                    thread::yield_now();
+                }
+            }
+            sleeper.join().unwrap()
+        })
+    }
+
+    pub fn ours() -> f64 {
+        let event = EventCount::new();
+        latency(
+            || event.has_waiters(),
+            || event.notify(),
+            |word, number| {
+                let reached = || (word.load(Ordering::Acquire) == number).then_some(());
+                event.wait_until(Deadline::NEVER, 0, reached).unwrap();
+            },
+        )
+    }
+
+    pub fn bare() -> f64 {
+        let asleep = AtomicU32::new(0);
+        let futex = AtomicU32::new(0);
+        latency(
+            || asleep.load(Ordering::Acquire) == 1,
+            || {
+                futex.fetch_add(1, Ordering::Release);
+                // SAFETY: the word outlives the call.
+                unsafe {
+                    libc::syscall(
+                        libc::SYS_futex,
+                        futex.as_ptr(),
+                        libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG,
+                        1,
+                    )
+                };
+            },
+            |word, number| {
+                let key = futex.load(Ordering::Acquire);
+                asleep.store(1, Ordering::Release);
+                while word.load(Ordering::Acquire) != number {
+                    // SAFETY: the word outlives the call; there is no time-out.
+                    unsafe {
+                        libc::syscall(
+                            libc::SYS_futex,
+                            futex.as_ptr(),
+                            libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG,
+                            key,
+                            core::ptr::null::<libc::timespec>(),
+                        )
+                    };
+                }
+                asleep.store(0, Ordering::Release);
+            },
+        )
+    }
+}
+
+fn main() {
+    let reps = setting("LANEPIPE_BENCH_REPS", 5);
+    let count = setting("LANEPIPE_BENCH_MILLIONS", 4) * 1_000_000;
+    compare("spsc_items", reps, true, || ours_items(count), || theirs_items(count));
+    compare(
+        "spsc_items_shared",
+        reps,
+        true,
+        || shared_items(count),
+        || theirs_items(count),
+    );
+    compare(
+        "spsc_chunks",
+        reps,
+        true,
+        || ours_chunks(4 * count),
+        || theirs_chunks(4 * count),
+    );
+    compare("alone_items", reps, true, || ours_alone(count), || theirs_alone(count));
+    compare(
+        "alone_chunks",
+        reps,
+        true,
+        || ours_alone_chunks(4 * count),
+        || theirs_alone_chunks(4 * count),
+    );
+    #[cfg(target_os = "linux")]
+    compare("wake_latency_ns", reps, false, wake::ours, wake::bare);
+}

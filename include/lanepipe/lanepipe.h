@@ -1,0 +1,1179 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * lanepipe: lock-free buffer pipeline, C interface.
+ *
+ * Conventions
+ *  - A function whose first parameter is a pointer to an object is a method of that object.
+ *  - Inputs come first, outputs last. Outputs are written only when the call succeeds or, for counts, as documented.
+ *  - Every pointer is checked for null; misuse gives a negative status and never an abort.
+ *  - Enumerations are passed in as uint32_t and checked.
+ *  - Structures that start with struct_size are set by the caller to sizeof of the structure.
+ *  - Items under LANEPIPE_HOST are in the host library only; the rest is in the device archive too.
+ */
+
+#ifndef LANEPIPE_LANEPIPE_H_
+#define LANEPIPE_LANEPIPE_H_
+
+/* Generated from src/capi by `make header`; do not edit. */
+
+#include <stddef.h>
+#include <stdint.h>
+/* The host library is the default; device images define LANEPIPE_DEVICE. */
+#if !defined(LANEPIPE_DEVICE) && !defined(LANEPIPE_HOST)
+#define LANEPIPE_HOST 1
+#endif
+
+
+#if defined(LANEPIPE_HOST)
+// Level of failures and misuse.
+#define LANEPIPE_LOG_ERROR 1
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Level of conditions that the library handles and a maintainer may want to know of.
+#define LANEPIPE_LOG_WARN 2
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Level of normal, rare events.
+#define LANEPIPE_LOG_INFO 3
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Level of details.
+#define LANEPIPE_LOG_DEBUG 4
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Most shards a pool can have.
+#define LANEPIPE_MAX_SHARDS 64
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Most buffer kinds a pool can have.
+#define LANEPIPE_MAX_KINDS 64
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Largest payload of a ready element in bytes.
+#define LANEPIPE_MAX_PAYLOAD 256
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Largest ring capacity.
+#define LANEPIPE_MAX_RING_CAPACITY (1 << 20)
+#endif
+
+#if defined(LANEPIPE_HOST)
+// As a shard argument: all live shards, or dealt round robin.
+#define LANEPIPE_ALL_SHARDS UINT32_MAX
+#endif
+
+#if defined(LANEPIPE_HOST)
+// As a time limit: none.
+#define LANEPIPE_FOREVER UINT64_MAX
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Pool flag: pointers unknown to the pool and buffers that are already in another place are refused.
+#define LANEPIPE_POOL_STRICT 1
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Pool flag: every call on a queue end detects another thread inside a call of the same end and is refused then. Costs
+// one atomic exchange per call.
+#define LANEPIPE_POOL_CHECK_OVERLAP 2
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Most device ready queues.
+#define LANEPIPE_MAX_QUEUES 64
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Most instances (free queues).
+#define LANEPIPE_MAX_INSTANCES (1 << 16)
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Most entries in one `resolve` call.
+#define LANEPIPE_MAX_ENTRIES 8
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Most elements in one `collect` call.
+#define LANEPIPE_MAX_COLLECT 64
+#endif
+
+#if defined(LANEPIPE_HOST)
+// As `lanepipe_site_t::instance`: the entry is not acceptable.
+#define LANEPIPE_REJECT UINT32_MAX
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Role of a thread: polls device words, one per profiler.
+#define LANEPIPE_ROLE_SENTINEL 0
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Role of a thread: device ready queues to ready ring, one per shard.
+#define LANEPIPE_ROLE_DRAIN 1
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Role of a thread: done rings to recycled lanes, and allocation, one per profiler.
+#define LANEPIPE_ROLE_REPLENISH 2
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Role of a thread: ready ring to the collect callback, one per shard.
+#define LANEPIPE_ROLE_COLLECT 3
+#endif
+
+#if defined(LANEPIPE_HOST)
+// State of a profiler: never started, or stopped.
+#define LANEPIPE_PROFILER_STOPPED 0
+#endif
+
+#if defined(LANEPIPE_HOST)
+// State of a profiler: threads run.
+#define LANEPIPE_PROFILER_RUNNING 1
+#endif
+
+#if defined(LANEPIPE_HOST)
+// State of a profiler: a stop began and has not finished.
+#define LANEPIPE_PROFILER_STOPPING 2
+#endif
+
+// Length of `lanepipe_error_t::message` in bytes, terminator included.
+#define LANEPIPE_ERROR_MESSAGE_SIZE 240
+
+// Version of the binary interface. Grows with every change that breaks a caller compiled earlier; it is the number in
+// the shared library's SONAME.
+#define LANEPIPE_ABI_VERSION 0
+
+#if defined(LANEPIPE_HOST)
+// No deadline.
+#define Deadline_NEVER UINT64_MAX
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Failures and misuse.
+#define ERROR 1
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Conditions that the library handles and a maintainer may want to know of.
+#define WARN 2
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Normal, rare events.
+#define INFO 3
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Details.
+#define DEBUG 4
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Most shards.
+#define MAX_SHARDS 64
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Most kinds.
+#define MAX_KINDS 64
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Largest payload in bytes.
+#define MAX_PAYLOAD 256
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Largest ring capacity.
+#define MAX_RING_CAPACITY (1 << 20)
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Most records of each sort, exact and range, between two clears.
+#define MAX_MAPPINGS (1 << 24)
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Number of places.
+#define PLACES 10
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Most buffers a ledger can track.
+#define MAX_BUFFERS ((uint32_t)(SEGMENTS * SEGMENT_WORDS) - 1)
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Most device ready queues.
+#define MAX_QUEUES 64
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Most instances.
+#define MAX_INSTANCES (1 << 16)
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Most entries in one `resolve` call: so many are taken before their head is pushed.
+#define MAX_ENTRIES 8
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Longest entry in 64-bit words.
+#define MAX_ENTRY_WORDS 32
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Most elements in one `collect` call.
+#define MAX_COLLECT 64
+#endif
+
+#if defined(LANEPIPE_HOST)
+// As [`Site::instance`]: the entry is not acceptable.
+#define REJECT UINT32_MAX
+#endif
+
+// Largest capacity of a ring, in elements.
+#define MAX_CAPACITY (1 << 24)
+
+// Alignment that a [`ByteRing`] requires of its memory, in bytes.
+#define BYTE_RING_ALIGN 64
+
+// Largest element of a [`ByteRing`], in bytes.
+#define MAX_ELEMENT_SIZE 4096
+
+// Outcome of every call. 0 is success, positive values are normal outcomes, negative ones misuse or failure. Numbers
+// are fixed for ever; new ones are only added.
+enum lanepipe_status_t
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    // Done.
+    LANEPIPE_OK = 0,
+    // No room; nothing was stored beyond the count reported.
+    LANEPIPE_FULL = 1,
+    // Nothing there.
+    LANEPIPE_EMPTY = 2,
+    // The time limit passed first.
+    LANEPIPE_TIMED_OUT = 3,
+    // The object was closed; what it still held has been taken.
+    LANEPIPE_CLOSED = 4,
+    // The object is in use and the call can be repeated later.
+    LANEPIPE_BUSY = 5,
+    // An element is claimed but not published yet; repeat later.
+    LANEPIPE_AGAIN = 6,
+    // A record was dropped and counted.
+    LANEPIPE_DROPPED = 7,
+    // A record did not belong to the expected owner and was counted as such.
+    LANEPIPE_MISMATCH = 8,
+    // A required pointer or callback is null.
+    LANEPIPE_E_NULL = -1,
+    // An argument is out of its range.
+    LANEPIPE_E_INVALID = -2,
+    // `struct_size` is smaller than the first version of the structure, or not a size this library knows.
+    LANEPIPE_E_STRUCT_SIZE = -3,
+    // An address is not aligned as required.
+    LANEPIPE_E_MISALIGNED = -4,
+    // A size or count is above its cap, or a size computation overflows.
+    LANEPIPE_E_TOO_LARGE = -5,
+    // Memory could not be allocated.
+    LANEPIPE_E_NO_MEMORY = -6,
+    // The object is not in a state that allows the call.
+    LANEPIPE_E_STATE = -7,
+    // Two threads were inside calls of one queue end at once.
+    LANEPIPE_E_OVERLAP = -8,
+    // The queue end belongs to another thread now.
+    LANEPIPE_E_OWNER = -9,
+    // The kind is out of range.
+    LANEPIPE_E_KIND = -10,
+    // The pointer is unknown to the pool.
+    LANEPIPE_E_UNKNOWN_POINTER = -11,
+    // The buffer is already in another place.
+    LANEPIPE_E_DUPLICATE = -12,
+    // Foreign memory holds a value that it cannot hold.
+    LANEPIPE_E_CORRUPT = -13,
+    // A callback of the caller reported failure.
+    LANEPIPE_E_CALLBACK = -14,
+    // The operating system refused; `lanepipe_error_t::system_error` has the number.
+    LANEPIPE_E_SYSTEM = -15,
+    // The thread factory did not deliver a thread.
+    LANEPIPE_E_THREAD = -16,
+    // Not available in this build or on this platform.
+    LANEPIPE_E_UNSUPPORTED = -17,
+    // Header and library have different ABI versions.
+    LANEPIPE_E_VERSION = -18,
+    // An audit found a buffer in no place or in more than one.
+    LANEPIPE_E_CONSERVATION = -19,
+    // An internal error was caught at the boundary; the object is poisoned.
+    LANEPIPE_E_PANIC = -20,
+    // An earlier `LANEPIPE_E_PANIC` left the object unusable; it can only be destroyed.
+    LANEPIPE_E_POISONED = -21,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum lanepipe_status_t lanepipe_status_t;
+#else
+typedef int32_t lanepipe_status_t;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+#if defined(LANEPIPE_HOST)
+// A pool. Opaque.
+typedef struct lanepipe_pool_t lanepipe_pool_t;
+#endif
+
+#if defined(LANEPIPE_HOST)
+// A profiler. Opaque.
+typedef struct lanepipe_profiler_t lanepipe_profiler_t;
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Takes one message: terminated UTF-8 text without line end, valid during the call. Called from any thread that uses the
+// object, several at once, never with a lock held and never on a fault-free hot path.
+typedef void (*lanepipe_log_fn_t)(void *context, uint32_t level, const char *message);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Where messages go.
+typedef struct lanepipe_log_sink_t {
+    // The function; null: no messages.
+    lanepipe_log_fn_t write;
+    // Passed to `write`. Must stay valid as long as the sink is in use.
+    void *context;
+    // Messages above this level are not made. 0 to `LANEPIPE_LOG_DEBUG`.
+    uint32_t max_level;
+    // Must be 0.
+    uint32_t reserved;
+} lanepipe_log_sink_t;
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Geometry of a pool, fixed for its life but for the number of live shards.
+typedef struct lanepipe_pool_config_t {
+    // `sizeof(lanepipe_pool_config_t)`.
+    uint32_t struct_size;
+    // Shards, 1 to `LANEPIPE_MAX_SHARDS`. All are live until `lanepipe_pool_set_shards`.
+    uint32_t shards;
+    // Buffer kinds, 1 to `LANEPIPE_MAX_KINDS`.
+    uint32_t kinds;
+    // Bytes of caller payload in a ready element, 0 to `LANEPIPE_MAX_PAYLOAD`, a multiple of 8. 32 and 40 are fastest.
+    uint32_t payload_size;
+    // Elements in each ready ring, 1 to `LANEPIPE_MAX_RING_CAPACITY`; the limit is exact. The same holds for the next two.
+    uint32_t ready_capacity;
+    // Elements in each done ring.
+    uint32_t done_capacity;
+    // Elements in each recycled lane.
+    uint32_t recycled_capacity;
+    // `LANEPIPE_POOL_*` flags.
+    uint32_t flags;
+    // Blocks are allocated in multiples of this many bytes, a power of two; 0 is 64.
+    size_t block_granularity;
+    // Where messages go; a zeroed sink keeps the pool silent.
+    struct lanepipe_log_sink_t log;
+} lanepipe_pool_config_t;
+#endif
+
+// Detail of a failed call that creates an object. Owned and zeroed by the caller, who sets `struct_size`.
+typedef struct lanepipe_error_t {
+    // `sizeof(lanepipe_error_t)`, set by the caller.
+    uint32_t struct_size;
+    // Status that the call returned (a `lanepipe_status_t`).
+    int32_t status;
+    // Error number of the operating system, or 0.
+    int32_t system_error;
+    // Always 0.
+    uint32_t reserved;
+    // What was wrong, as terminated UTF-8 text.
+    char message[LANEPIPE_ERROR_MESSAGE_SIZE];
+} lanepipe_error_t;
+
+#if defined(LANEPIPE_HOST)
+// Allocates `size` bytes of device memory; null when there is none. Runs on the thread that calls an allocating
+// function, on the caller of `lanepipe_profiler_start` and on the replenish thread; never on a drain or collect thread.
+typedef void *(*lanepipe_alloc_fn_t)(void *context, size_t size);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Makes `size` bytes at device address `dev` visible to the host and stores their host address. 0 is success. Threads as
+// for `lanepipe_alloc_fn_t`.
+typedef int32_t (*lanepipe_register_fn_t)(void *context, void *dev, size_t size, int32_t device_id, void **host);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Frees an allocation. The result is ignored. Threads as for `lanepipe_alloc_fn_t`.
+typedef int32_t (*lanepipe_free_fn_t)(void *context, void *dev);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Copies `size` bytes between device and host memory. 0 is success. Called from several threads at once.
+typedef int32_t (*lanepipe_copy_fn_t)(void *context, void *destination, const void *source, size_t size);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// How the pool reaches device memory. Copied by the call that takes it; `context` must stay valid until the next such
+// call or the pool's destruction.
+//
+// With shared virtual memory both copy callbacks are null and the host address of a buffer is where the device writes.
+// With host shadows both are set and every access to device memory goes through them.
+typedef struct lanepipe_memory_t {
+    // `sizeof(lanepipe_memory_t)`.
+    uint32_t struct_size;
+    // Passed to `register_memory`.
+    int32_t device_id;
+    // Passed to every callback of this structure.
+    void *context;
+    // Null: the pool cannot allocate.
+    lanepipe_alloc_fn_t alloc;
+    // Null: the host address of an allocation is its device address.
+    lanepipe_register_fn_t register_memory;
+    // Null: allocations are never given back by the pool.
+    lanepipe_free_fn_t free_memory;
+    // Host to device. Null with shared virtual memory.
+    lanepipe_copy_fn_t copy_to_device;
+    // Device to host. Null with shared virtual memory.
+    lanepipe_copy_fn_t copy_from_device;
+    // Device address of the shared region that holds queues and free queues.
+    void *shm_dev;
+    // Host address of the shared region (its shadow where copy callbacks are set).
+    void *shm_host;
+    // Bytes in the shared region.
+    size_t shm_size;
+} lanepipe_memory_t;
+#endif
+
+#if defined(LANEPIPE_HOST)
+// A buffer on its way through the pool.
+typedef struct lanepipe_buffer_t {
+    // Device address.
+    void *dev;
+    // Kind, below the pool's `kinds`.
+    uint32_t kind;
+    // Identity in the ledger, as `lanepipe_pool_register` or `lanepipe_pool_resolve` tell it; 0: not tracked.
+    uint32_t id;
+} lanepipe_buffer_t;
+#endif
+
+#if defined(LANEPIPE_HOST)
+// What the pool knows of an address.
+typedef struct lanepipe_resolved_t {
+    // Host address; null if the pool knows none.
+    void *host;
+    // Identity in the ledger, 0 if the address is not that of a tracked buffer.
+    uint32_t id;
+    // 1 if the address is known, else 0.
+    uint32_t known;
+} lanepipe_resolved_t;
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Releases the allocation at device address `base`.
+typedef void (*lanepipe_release_fn_t)(void *context, void *base);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Where all tracked buffers are. Exact while no other thread uses the pool, else a snapshot without guarantee.
+typedef struct lanepipe_pool_audit_t {
+    // `sizeof(lanepipe_pool_audit_t)`.
+    uint32_t struct_size;
+    // Must be 0.
+    uint32_t reserved;
+    // Buffers tracked.
+    uint64_t total;
+    // At the device, or with the caller.
+    uint64_t device;
+    // Held by a drain thread.
+    uint64_t drain;
+    // In ready rings.
+    uint64_t ready;
+    // Held by a collect thread.
+    uint64_t collect;
+    // In done rings.
+    uint64_t done;
+    // Held by the replenish thread.
+    uint64_t replenish;
+    // In recycled lanes.
+    uint64_t recycled;
+    // Parked, to be brought back into circulation.
+    uint64_t retired;
+    // Parked until teardown because their address cannot be trusted.
+    uint64_t quarantined;
+    // Buffers found in no place, in a place other than the ledger's, or in two places. 0 in a sound pool.
+    uint64_t errors;
+} lanepipe_pool_audit_t;
+#endif
+
+#if defined(LANEPIPE_HOST)
+// A device ready queue, by host addresses inside the shared region. Indices run modulo `capacity`; one slot stays empty.
+typedef struct lanepipe_ready_queue_t {
+    // First entry.
+    void *entries;
+    // Next entry to take; written by the host only.
+    uint32_t *head;
+    // Next entry to fill; written by the device only.
+    uint32_t *tail;
+    // Modulus of the indices, 2 or more.
+    uint32_t capacity;
+    // Bytes from one entry to the next, a multiple of 8 up to 256.
+    uint32_t entry_size;
+    // Offset of the 64-bit buffer address in an entry, a multiple of 8.
+    uint32_t pointer_offset;
+    // Must be 0.
+    uint32_t reserved;
+} lanepipe_ready_queue_t;
+#endif
+
+#if defined(LANEPIPE_HOST)
+// A device free queue, by host addresses inside the shared region. Counters grow without bound and wrap at 2^32.
+typedef struct lanepipe_free_queue_t {
+    // Next slot to take; written by the device only.
+    uint32_t *head;
+    // Next slot to fill; written by the host only.
+    uint32_t *tail;
+    // Buffer addresses.
+    uint64_t *slots;
+    // Slots, a power of two.
+    uint32_t slot_count;
+    // Must be 0.
+    uint32_t reserved;
+} lanepipe_free_queue_t;
+#endif
+
+#if defined(LANEPIPE_HOST)
+// A producer of buffers on the device: one free queue, one kind, one ready queue for the whole run.
+typedef struct lanepipe_instance_t {
+    // Its free queue.
+    struct lanepipe_free_queue_t free_queue;
+    // Its kind.
+    uint32_t kind;
+    // The ready queue on which it publishes.
+    uint32_t queue;
+} lanepipe_instance_t;
+#endif
+
+#if defined(LANEPIPE_HOST)
+// A buffer kind.
+typedef struct lanepipe_kind_t {
+    // Bytes of a buffer.
+    size_t buffer_size;
+    // Buffers in one allocated block, 1 or more.
+    uint32_t batch_size;
+    // Buffers below which a lane is refilled by allocation; 0: never.
+    uint32_t warm_target;
+    // Buffers of this kind beyond which none is allocated; 0: no limit but those of the rings.
+    uint32_t max_buffers;
+    // Must be 0.
+    uint32_t reserved;
+} lanepipe_kind_t;
+#endif
+
+#if defined(LANEPIPE_HOST)
+// An entry of a device ready queue as `resolve` sees it.
+typedef struct lanepipe_entry_t {
+    // The entry's bytes, a private copy.
+    const void *bytes;
+    // Device address of the buffer.
+    void *dev;
+    // Host address of the buffer. Null: the address is not that of a buffer at the device, and the entry is rejected
+    // whatever the answer; an instance in the answer still gets its free queue refilled.
+    void *host;
+    // Kind under which the pool knows the buffer; `UINT32_MAX` if it does not.
+    uint32_t kind;
+    // Identity in the ledger, 0 if unknown.
+    uint32_t id;
+} lanepipe_entry_t;
+#endif
+
+#if defined(LANEPIPE_HOST)
+// What `resolve` answers for an entry.
+typedef struct lanepipe_site_t {
+    // Index of the instance that published the entry, or `LANEPIPE_REJECT`, which it is preset to.
+    uint32_t instance;
+    // Must be left 0.
+    uint32_t reserved;
+    // Bytes of contents to bring to the host before the buffer is collected, up to the kind's `buffer_size`.
+    size_t content_size;
+    // Points at zeroed memory of the pool's payload size, to be filled by the callback.
+    void *payload;
+} lanepipe_site_t;
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Interprets `count` entries of device ready queue `queue`. Drain thread of the queue's shard. Must not block.
+typedef void (*lanepipe_resolve_fn_t)(void *context,
+                                      uint32_t queue,
+                                      const struct lanepipe_entry_t *entries,
+                                      size_t count,
+                                      struct lanepipe_site_t *sites);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Takes `count` buffers with their payloads (back to back). Collect thread of `shard`: calls with one shard never
+// overlap. May block; the buffers go back into circulation when it returns.
+typedef void (*lanepipe_collect_fn_t)(void *context,
+                                      uint32_t shard,
+                                      const struct lanepipe_buffer_t *buffers,
+                                      const void *payloads,
+                                      size_t count);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Body of a thread of lanepipe. Never unwinds.
+typedef void (*lanepipe_thread_entry_fn_t)(void *argument);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Creates a thread that calls `entry(argument)` once, and stores a handle for `join`. 0 is success. Called by the thread
+// that calls `lanepipe_profiler_start`.
+typedef int32_t (*lanepipe_thread_create_fn_t)(void *context,
+                                               uint32_t role,
+                                               uint32_t index,
+                                               lanepipe_thread_entry_fn_t entry,
+                                               void *argument,
+                                               void **thread);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Waits for a thread whose `entry` has returned or is about to. Called by the thread that calls `lanepipe_profiler_stop`
+// or a failing `lanepipe_profiler_start`.
+typedef void (*lanepipe_thread_join_fn_t)(void *context, void *thread);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// What a profiler is made of. Copied; the arrays are copied too.
+typedef struct lanepipe_profiler_config_t {
+    // `sizeof(lanepipe_profiler_config_t)`.
+    uint32_t struct_size;
+    // Device ready queues, 1 to `LANEPIPE_MAX_QUEUES`. Queue q belongs to shard q modulo the pool's live shards.
+    uint32_t queue_count;
+    // Instances, 1 to `LANEPIPE_MAX_INSTANCES`.
+    uint32_t instance_count;
+    // Kinds; those of the pool.
+    uint32_t kind_count;
+    // Most elements in one `collect` call, 1 to `LANEPIPE_MAX_COLLECT`; 0 is 1.
+    uint32_t collect_batch;
+    // Must be 0.
+    uint32_t reserved;
+    // `queue_count` ready queues.
+    const struct lanepipe_ready_queue_t *queues;
+    // `instance_count` instances.
+    const struct lanepipe_instance_t *instances;
+    // `kind_count` kinds.
+    const struct lanepipe_kind_t *kinds;
+    // Shortest polling interval in nanoseconds; 0 is 50,000.
+    uint64_t poll_min_ns;
+    // Longest polling interval in nanoseconds, reached after `quiet_ns` without traffic; 0 is 1,000,000.
+    uint64_t poll_max_ns;
+    // Silence before the polling interval grows, in nanoseconds; 0 is 100,000,000.
+    uint64_t quiet_ns;
+    // Passed to `resolve` and `collect`. Must stay valid until the profiler is destroyed.
+    void *context;
+    // Interprets entries.
+    lanepipe_resolve_fn_t resolve;
+    // Takes buffers.
+    lanepipe_collect_fn_t collect;
+    // Passed to the thread factory. Must stay valid until the profiler is destroyed.
+    void *thread_context;
+    // The thread factory.
+    lanepipe_thread_create_fn_t thread_create;
+    // Its counterpart.
+    lanepipe_thread_join_fn_t thread_join;
+} lanepipe_profiler_config_t;
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Counters of one device ready queue and what became of its entries. They grow from creation on; read while threads run
+// they are a snapshot without a common instant.
+typedef struct lanepipe_queue_stats_t {
+    // `sizeof(lanepipe_queue_stats_t)`.
+    uint32_t struct_size;
+    // Must be 0.
+    uint32_t reserved;
+    // Entries taken from the queue.
+    uint64_t taken;
+    // Entries passed to the ready ring.
+    uint64_t delivered;
+    // Entries refused by `resolve`, with an unknown address, or published twice.
+    uint64_t rejected;
+    // Entries whose contents could not be copied for good.
+    uint64_t copy_failed;
+    // Buffers put into free queues.
+    uint64_t refilled;
+    // Times a free queue was left short because the lane was empty.
+    uint64_t starved;
+    // Times the ready ring was full.
+    uint64_t ready_full;
+    // Failed transfers of queue words, retried.
+    uint64_t transfer_failed;
+    // Scans that found indices out of range.
+    uint64_t corrupt;
+} lanepipe_queue_stats_t;
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Counters of one shard's collect side and of the pipeline as a whole.
+typedef struct lanepipe_shard_stats_t {
+    // `sizeof(lanepipe_shard_stats_t)`.
+    uint32_t struct_size;
+    // Must be 0.
+    uint32_t reserved;
+    // Elements collected.
+    uint64_t collected;
+    // Calls of `collect`.
+    uint64_t collect_calls;
+    // Buffers retired because the done ring was full.
+    uint64_t done_full;
+    // Buffers put into this shard's lanes.
+    uint64_t recycled;
+    // Buffers allocated for this shard's lanes.
+    uint64_t allocated;
+} lanepipe_shard_stats_t;
+#endif
+
+#if defined(LANEPIPE_HOST)
+// The last fault of a worker thread.
+typedef struct lanepipe_fault_t {
+    // `sizeof(lanepipe_fault_t)`.
+    uint32_t struct_size;
+    // What happened (a `lanepipe_status_t`), 0 if nothing ever did.
+    int32_t status;
+    // `LANEPIPE_ROLE_*` of the thread.
+    uint32_t role;
+    // Queue for the drain role, shard for others.
+    uint32_t index;
+    // Device address or index concerned, or 0.
+    uint64_t value;
+    // Faults so far.
+    uint64_t count;
+} lanepipe_fault_t;
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+#if defined(LANEPIPE_HOST)
+// Sets the sink for failures before a handle exists. Null takes it back. Any thread; the earlier sink may still be in
+// use by calls that began before. Never blocks for long.
+//
+// # Safety
+//
+// `sink` is null or points at a sink whose function and context are valid as long as it is in use.
+lanepipe_status_t lanepipe_log_set_global(const struct lanepipe_log_sink_t *sink);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Creates a pool.
+//
+// `config` is copied. `error` may be null; else its `struct_size` is set by the caller. On success `*pool` is owned by
+// the caller, who ends it with `lanepipe_pool_destroy`. Any thread.
+//
+// # Safety
+//
+// Pointers are null or valid as described, and the calling thread has the role described.
+lanepipe_status_t lanepipe_pool_create(const struct lanepipe_pool_config_t *config,
+                                       struct lanepipe_error_t *error,
+                                       struct lanepipe_pool_t **pool);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Destroys a pool; calls no callback and leaves device memory alone. Null is allowed. `LANEPIPE_BUSY` while a profiler
+// uses it. No other thread may be inside a call.
+//
+// # Safety
+//
+// Pointers are null or valid as described, and the calling thread has the role described.
+lanepipe_status_t lanepipe_pool_destroy(struct lanepipe_pool_t *pool);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Sets how the pool reaches device memory; mappings and queues stay. Only while no profiler runs on the pool.
+//
+// # Safety
+//
+// Pointers are null or valid as described, and the calling thread has the role described.
+lanepipe_status_t lanepipe_pool_set_memory(struct lanepipe_pool_t *pool, const struct lanepipe_memory_t *memory);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Sets the number of live shards, 1 to the configured number. Only while no other thread uses the pool.
+//
+// # Safety
+//
+// Pointers are null or valid as described, and the calling thread has the role described.
+lanepipe_status_t lanepipe_pool_set_shards(struct lanepipe_pool_t *pool, uint32_t shards);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Number of live shards. Any thread.
+//
+// # Safety
+//
+// Pointers are null or valid as described, and the calling thread has the role described.
+lanepipe_status_t lanepipe_pool_get_shards(const struct lanepipe_pool_t *pool, uint32_t *shards);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Stores up to `count` elements in the ready ring of `shard` and wakes its consumer. Drain thread of the shard; never
+// blocks. `payloads` holds `count` payloads back to back and may be null if the payload size is 0. `*pushed` is written
+// on `LANEPIPE_OK` and `LANEPIPE_FULL` (fewer than `count` fit).
+//
+// # Safety
+//
+// Pointers are null or valid as described, and the calling thread has the role described.
+lanepipe_status_t lanepipe_pool_push_ready(const struct lanepipe_pool_t *pool,
+                                           uint32_t shard,
+                                           const struct lanepipe_buffer_t *buffers,
+                                           const void *payloads,
+                                           size_t count,
+                                           size_t *pushed);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// As `lanepipe_pool_push_ready`, but waits for room up to `timeout_ns` nanoseconds (`LANEPIPE_FOREVER`: no limit).
+// `*pushed` is also written on `LANEPIPE_TIMED_OUT`.
+//
+// # Safety
+//
+// Pointers are null or valid as described, and the calling thread has the role described.
+lanepipe_status_t lanepipe_pool_wait_push_ready(const struct lanepipe_pool_t *pool,
+                                                uint32_t shard,
+                                                const struct lanepipe_buffer_t *buffers,
+                                                const void *payloads,
+                                                size_t count,
+                                                uint64_t timeout_ns,
+                                                size_t *pushed);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Takes up to `max` elements, oldest first, from the ready ring of `shard` and wakes a waiting producer. Collect thread
+// of the shard; never blocks. `LANEPIPE_EMPTY` if there is none. `*count` is written on `LANEPIPE_OK` and
+// `LANEPIPE_EMPTY`.
+//
+// # Safety
+//
+// Pointers are null or valid as described, and the calling thread has the role described.
+lanepipe_status_t lanepipe_pool_pop_ready(const struct lanepipe_pool_t *pool,
+                                          uint32_t shard,
+                                          struct lanepipe_buffer_t *buffers,
+                                          void *payloads,
+                                          size_t max,
+                                          size_t *count);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// As `lanepipe_pool_pop_ready`, but waits for the first element up to `timeout_ns` nanoseconds. `LANEPIPE_TIMED_OUT`
+// only if the ring was empty at return.
+//
+// # Safety
+//
+// Pointers are null or valid as described, and the calling thread has the role described.
+lanepipe_status_t lanepipe_pool_wait_pop_ready(const struct lanepipe_pool_t *pool,
+                                               uint32_t shard,
+                                               struct lanepipe_buffer_t *buffers,
+                                               void *payloads,
+                                               size_t max,
+                                               uint64_t timeout_ns,
+                                               size_t *count);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Stores up to `count` buffers in the done ring of `shard`. Collect thread of the shard; never blocks.
+//
+// # Safety
+//
+// Pointers are null or valid as described, and the calling thread has the role described.
+lanepipe_status_t lanepipe_pool_push_done(const struct lanepipe_pool_t *pool,
+                                          uint32_t shard,
+                                          const struct lanepipe_buffer_t *buffers,
+                                          size_t count,
+                                          size_t *pushed);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Takes up to `max` buffers, oldest first, from the done ring of `shard`. Replenish thread; never blocks.
+//
+// # Safety
+//
+// Pointers are null or valid as described, and the calling thread has the role described.
+lanepipe_status_t lanepipe_pool_pop_done(const struct lanepipe_pool_t *pool,
+                                         uint32_t shard,
+                                         struct lanepipe_buffer_t *buffers,
+                                         size_t max,
+                                         size_t *count);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Moves all done buffers into recycled lanes. With `LANEPIPE_ALL_SHARDS` each goes where the deficit is largest, with a
+// shard only that ring is emptied into the shard's own lanes. What fits nowhere is retired. `*moved` counts both.
+// Replenish thread; never blocks on a hot-path thread.
+//
+// # Safety
+//
+// Pointers are null or valid as described, and the calling thread has the role described.
+lanepipe_status_t lanepipe_pool_recycle_done(const struct lanepipe_pool_t *pool, uint32_t shard, size_t *moved);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Stores up to `count` buffers in the recycled lanes of `shard`, each in the lane of its kind; stops at the first whose
+// lane is full. Replenish thread, or the owner before start.
+//
+// # Safety
+//
+// Pointers are null or valid as described, and the calling thread has the role described.
+lanepipe_status_t lanepipe_pool_push_recycled(const struct lanepipe_pool_t *pool,
+                                              uint32_t shard,
+                                              const struct lanepipe_buffer_t *buffers,
+                                              size_t count,
+                                              size_t *pushed);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Takes up to `max` buffers, oldest first, from the recycled lane (`shard`, `kind`). Drain thread of the shard. Never
+// blocks.
+//
+// # Safety
+//
+// Pointers are null or valid as described, and the calling thread has the role described.
+lanepipe_status_t lanepipe_pool_pop_recycled(const struct lanepipe_pool_t *pool,
+                                             uint32_t shard,
+                                             uint32_t kind,
+                                             struct lanepipe_buffer_t *buffers,
+                                             size_t max,
+                                             size_t *count);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Parks a buffer that could not be passed on; the replenish thread brings it back. Any thread; takes a lock.
+//
+// # Safety
+//
+// Pointers are null or valid as described, and the calling thread has the role described.
+lanepipe_status_t lanepipe_pool_retire(const struct lanepipe_pool_t *pool,
+                                       uint32_t shard,
+                                       const struct lanepipe_buffer_t *buffer);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Buffers in the recycled lane (`shard`, `kind`); `LANEPIPE_ALL_SHARDS` sums the live shards. Any thread; exact at rest.
+//
+// # Safety
+//
+// Pointers are null or valid as described, and the calling thread has the role described.
+lanepipe_status_t lanepipe_pool_get_recycled(const struct lanepipe_pool_t *pool,
+                                             uint32_t shard,
+                                             uint32_t kind,
+                                             size_t *count);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Allocates and registers one block of `count` buffers of `buffer_size` bytes, carves it at a stride of `buffer_size`
+// rounded up to 64, and puts the buffers into the lanes of `shard` (`LANEPIPE_ALL_SHARDS`: dealt round robin), or parks
+// them where a lane is full. `*placed` counts both. Replenish thread, or the owner before start.
+//
+// # Safety
+//
+// Pointers are null or valid as described, and the calling thread has the role described.
+lanepipe_status_t lanepipe_pool_allocate(const struct lanepipe_pool_t *pool,
+                                         uint32_t kind,
+                                         size_t buffer_size,
+                                         uint32_t count,
+                                         uint32_t shard,
+                                         size_t *placed);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Allocates and registers one block outside the lanes. Replenish thread, or the owner before start.
+//
+// # Safety
+//
+// Pointers are null or valid as described, and the calling thread has the role described.
+lanepipe_status_t lanepipe_pool_allocate_block(const struct lanepipe_pool_t *pool,
+                                               size_t size,
+                                               void **dev,
+                                               void **host);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Makes a buffer that the caller allocated known to the pool, as being at the device. `id` may be null. Any thread, also
+// while a profiler runs; takes the lock of the writers, which readers never wait for.
+//
+// # Safety
+//
+// Pointers are null or valid as described, and the calling thread has the role described.
+lanepipe_status_t lanepipe_pool_register(const struct lanepipe_pool_t *pool,
+                                         void *dev,
+                                         void *host,
+                                         uint32_t kind,
+                                         uint32_t *id);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Host addresses and identities of `count` device addresses, interior ones included. Lock-free, any thread. Unknown
+// addresses are reported in `resolved`, not by the status.
+//
+// # Safety
+//
+// Pointers are null or valid as described, and the calling thread has the role described.
+lanepipe_status_t lanepipe_pool_resolve(const struct lanepipe_pool_t *pool,
+                                        const void *const *dev,
+                                        size_t count,
+                                        struct lanepipe_resolved_t *resolved);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Calls `release` once for each distinct allocation that the pool knows, in ascending order, then forgets all mappings
+// and empties all queues. `release` may be null. Only while no other thread uses the pool.
+//
+// # Safety
+//
+// Pointers are null or valid as described, and the calling thread has the role described.
+lanepipe_status_t lanepipe_pool_release_all(struct lanepipe_pool_t *pool, lanepipe_release_fn_t release, void *context);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Copies `size` bytes at `host_field` in the shadow of the shared region to the device. Does nothing with shared virtual
+// memory.
+//
+// # Safety
+//
+// Pointers are null or valid as described, and the calling thread has the role described.
+lanepipe_status_t lanepipe_pool_write_shared(const struct lanepipe_pool_t *pool,
+                                             const void *host_field,
+                                             size_t size);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Copies `size` bytes of the shared region from the device to its shadow at `host_field`. Does nothing with shared
+// virtual memory.
+//
+// # Safety
+//
+// Pointers are null or valid as described, and the calling thread has the role described.
+lanepipe_status_t lanepipe_pool_read_shared(const struct lanepipe_pool_t *pool, void *host_field, size_t size);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Finds out where every tracked buffer is. `LANEPIPE_E_CONSERVATION`, with `*audit` written, if one is in no place or in
+// two. Proof only while no other thread uses the pool.
+//
+// # Safety
+//
+// Pointers are null or valid as described, and the calling thread has the role described.
+lanepipe_status_t lanepipe_pool_audit(const struct lanepipe_pool_t *pool,
+                                      struct lanepipe_pool_audit_t *audit);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Creates a profiler on `pool`, which must outlive it. Nothing is started. Any thread.
+//
+// # Safety
+//
+// Pointers are null or valid as described, and the calling thread has the role described.
+lanepipe_status_t lanepipe_profiler_create(struct lanepipe_pool_t *pool,
+                                           const struct lanepipe_profiler_config_t *config,
+                                           struct lanepipe_error_t *error,
+                                           struct lanepipe_profiler_t **profiler);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Fills the free queues, then starts the threads: sentinel, one drain and one collect per live shard, replenish. On
+// failure none is left running. `LANEPIPE_E_STATE` if it runs or is stopping. Owner thread.
+//
+// # Safety
+//
+// Pointers are null or valid as described, and the calling thread has the role described.
+lanepipe_status_t lanepipe_profiler_start(struct lanepipe_profiler_t *profiler);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Delivers every entry that the device published before the call, then ends and joins all threads. The device must be
+// quiet. `LANEPIPE_TIMED_OUT` after `timeout_ns` nanoseconds (`LANEPIPE_FOREVER`: no limit): the profiler stays in
+// stopping, keeps its memory, and a later stop may finish. Success on a profiler that does not run. Owner thread.
+//
+// # Safety
+//
+// Pointers are null or valid as described, and the calling thread has the role described.
+lanepipe_status_t lanepipe_profiler_stop(struct lanepipe_profiler_t *profiler, uint64_t timeout_ns);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Destroys a profiler that does not run. Null is allowed. `LANEPIPE_BUSY` while threads run. Owner thread.
+//
+// # Safety
+//
+// Pointers are null or valid as described, and the calling thread has the role described.
+lanepipe_status_t lanepipe_profiler_destroy(struct lanepipe_profiler_t *profiler);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// `LANEPIPE_PROFILER_*` state. Any thread.
+//
+// # Safety
+//
+// Pointers are null or valid as described, and the calling thread has the role described.
+lanepipe_status_t lanepipe_profiler_get_state(const struct lanepipe_profiler_t *profiler, uint32_t *state);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Counters of device ready queue `queue`. Lock-free, any thread.
+//
+// # Safety
+//
+// Pointers are null or valid as described, and the calling thread has the role described.
+lanepipe_status_t lanepipe_profiler_get_queue_stats(const struct lanepipe_profiler_t *profiler,
+                                                    uint32_t queue,
+                                                    struct lanepipe_queue_stats_t *stats);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Counters of shard `shard`. Lock-free, any thread.
+//
+// # Safety
+//
+// Pointers are null or valid as described, and the calling thread has the role described.
+lanepipe_status_t lanepipe_profiler_get_shard_stats(const struct lanepipe_profiler_t *profiler,
+                                                    uint32_t shard,
+                                                    struct lanepipe_shard_stats_t *stats);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// The last fault of a worker thread. Lock-free, any thread.
+//
+// # Safety
+//
+// Pointers are null or valid as described, and the calling thread has the role described.
+lanepipe_status_t lanepipe_profiler_get_fault(const struct lanepipe_profiler_t *profiler,
+                                              struct lanepipe_fault_t *fault);
+#endif
+
+// Name of a status, for instance `"LANEPIPE_E_NULL"`.
+//
+// `status`: any value; unknown ones give `"LANEPIPE_E_UNKNOWN_STATUS"`. Returns a static string. Any thread, never
+// blocks.
+const char *lanepipe_status_name(int32_t status);
+
+// The library's `LANEPIPE_ABI_VERSION`. Any thread, never blocks.
+uint32_t lanepipe_abi_version(void);
+
+// The library's version, "major.minor.patch". A static string. Any thread, never blocks.
+const char *lanepipe_version(void);
+
+#if !defined(LANEPIPE_HOST)
+extern void lanepipe_device_abort(void);
+#endif
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* LANEPIPE_LANEPIPE_H_ */

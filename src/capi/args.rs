@@ -1,0 +1,135 @@
+//! Checks of what comes in: null, alignment, size.
+
+use crate::log;
+use crate::pool::Problem;
+use crate::status::Status;
+use core::ffi::c_char;
+use core::fmt;
+use core::slice;
+
+use super::log::global_log;
+use super::status::{LANEPIPE_ERROR_MESSAGE_SIZE, lanepipe_error_t};
+
+/// Longest array that a call takes.
+const MAX_COUNT: usize = 1 << 32;
+
+/// The object behind a pointer of the caller.
+///
+/// # Safety
+///
+/// `pointer` is null or points at a live `T` that nobody mutates during `'a` but through interior mutability.
+pub(super) unsafe fn object<'a, T>(pointer: *const T) -> Result<&'a T, Status> {
+    check(pointer)?;
+    // SAFETY: not null, aligned; the caller vouches for the rest.
+    Ok(unsafe { &*pointer })
+}
+
+/// The array behind a pointer of the caller; empty if `count` is 0, whatever the pointer.
+///
+/// # Safety
+///
+/// `pointer` is null or readable for `count` elements that nobody mutates during `'a`.
+pub(super) unsafe fn array<'a, T>(pointer: *const T, count: usize) -> Result<&'a [T], Status> {
+    if count == 0 {
+        return Ok(&[]);
+    }
+    check_array(pointer, count)?;
+    // SAFETY: not null, aligned; the caller vouches for the rest.
+    Ok(unsafe { slice::from_raw_parts(pointer, count) })
+}
+
+/// Checks a pointer to one element.
+pub(super) fn check<T>(pointer: *const T) -> Result<(), Status> {
+    if pointer.is_null() {
+        Err(Status::LANEPIPE_E_NULL)
+    } else if !pointer.is_aligned() {
+        Err(Status::LANEPIPE_E_MISALIGNED)
+    } else {
+        Ok(())
+    }
+}
+
+/// Checks a pointer to `count` elements.
+pub(super) fn check_array<T>(pointer: *const T, count: usize) -> Result<(), Status> {
+    if count > MAX_COUNT {
+        return Err(Status::LANEPIPE_E_TOO_LARGE);
+    }
+    if count == 0 { Ok(()) } else { check(pointer) }
+}
+
+/// Structures that start with their size.
+pub(super) trait Sized32 {}
+
+/// Checks a structure that starts with its size.
+///
+/// # Safety
+///
+/// `pointer` is null or readable for its `struct_size`.
+pub(super) unsafe fn check_sized<T: Sized32>(pointer: *const T) -> Result<(), Status> {
+    check(pointer)?;
+    // SAFETY: every such structure starts with its size.
+    let size = unsafe { pointer.cast::<u32>().read() };
+    if size as usize == size_of::<T>() {
+        Ok(())
+    } else {
+        Err(Status::LANEPIPE_E_STRUCT_SIZE)
+    }
+}
+
+/// A structure that starts with its size.
+///
+/// # Safety
+///
+/// As for [`check_sized`], and nobody mutates it during `'a`.
+pub(super) unsafe fn sized<'a, T: Sized32>(pointer: *const T) -> Result<&'a T, Status> {
+    // SAFETY: forwarded.
+    unsafe { check_sized(pointer)? };
+    // SAFETY: checked; the caller vouches for the rest.
+    Ok(unsafe { &*pointer })
+}
+
+/// Writes the detail of a failed creation, if the caller wants it, and logs it.
+///
+/// # Safety
+///
+/// `error` is null or writable for its `struct_size`.
+pub(super) unsafe fn fail(error: *mut lanepipe_error_t, problem: Problem, logger: Option<&log::Logger>) -> Status {
+    // SAFETY: forwarded.
+    if unsafe { check_sized(error) }.is_ok() {
+        // SAFETY: checked.
+        let error = unsafe { &mut *error };
+        error.status = problem.status as i32;
+        error.system_error = 0;
+        error.reserved = 0;
+        error.message.fill(0);
+        // The last byte stays 0.
+        for (to, from) in error
+            .message
+            .iter_mut()
+            .zip(problem.what.bytes().take(LANEPIPE_ERROR_MESSAGE_SIZE - 1))
+        {
+            *to = from as c_char;
+        }
+    }
+    let message: fmt::Arguments<'_> = format_args!("creation failed: {} ({:?})", problem.what, problem.status);
+    match logger {
+        Some(logger) => logger.log(log::ERROR, message),
+        None => global_log(log::ERROR, message),
+    }
+    problem.status
+}
+
+impl Sized32 for lanepipe_error_t {}
+
+/// A problem without further words.
+pub(super) fn problem(status: Status) -> Problem {
+    let what = match status {
+        Status::LANEPIPE_E_NULL => "a required pointer or callback is null",
+        Status::LANEPIPE_E_STRUCT_SIZE => "struct_size is not one that this library knows",
+        Status::LANEPIPE_E_MISALIGNED => "an address is not aligned",
+        Status::LANEPIPE_E_NO_MEMORY => "memory is short",
+        Status::LANEPIPE_E_STATE => "the pool is in use",
+        _ => "refused",
+    };
+    Problem { status, what }
+}

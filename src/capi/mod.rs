@@ -1,0 +1,19 @@
+//! The C ABI: one file per section of the header. Thin over the native modules; the only place that says `extern "C"`.
+
+// Names of the C interface keep their C spelling.
+#![allow(non_camel_case_types)]
+
+#[cfg(feature = "std")]
+mod args;
+#[cfg(feature = "std")]
+mod guard;
+#[cfg(feature = "std")]
+mod log;
+#[cfg(feature = "std")]
+mod memory;
+#[cfg(feature = "std")]
+mod pool;
+#[cfg(feature = "std")]
+mod profiler;
+mod status;
+mod version;

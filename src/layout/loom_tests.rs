@@ -1,0 +1,160 @@
+//! Models of both device hand-offs: the host's ends as in production, the device as the contract describes it.
+
+use super::{Direct, FreePort, ReadyPort, Words64};
+use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use crate::sync::model::{check, must_fail};
+use loom::sync::Arc;
+use loom::thread;
+
+struct LoomWords(Vec<AtomicU64>);
+
+impl Words64 for LoomWords {
+    type Word = AtomicU64;
+    fn with<R>(&self, index: usize, f: impl FnOnce(&AtomicU64) -> R) -> R {
+        f(&self.0[index])
+    }
+}
+
+fn words(count: usize) -> LoomWords {
+    LoomWords((0..count).map(|_| AtomicU64::new(0)).collect())
+}
+
+fn ready_queue(capacity: u32) -> Arc<ReadyPort<AtomicU32, LoomWords>> {
+    Arc::new(ReadyPort {
+        head: AtomicU32::new(0),
+        tail: AtomicU32::new(0),
+        entries: words(capacity as usize),
+        capacity,
+        entry_words: 1,
+    })
+}
+
+fn free_queue(slot_count: u32) -> Arc<FreePort<AtomicU32, LoomWords>> {
+    Arc::new(FreePort {
+        head: AtomicU32::new(0),
+        tail: AtomicU32::new(0),
+        slots: words(slot_count as usize),
+        slot_count,
+    })
+}
+
+/// The device publishes `count` entries, waiting for a slot where it must; the host takes each and gives its slot back.
+/// Every entry must arrive once and unharmed.
+fn ready_model(capacity: u32, count: u64) {
+    let queue = ready_queue(capacity);
+    let device = {
+        let queue = queue.clone();
+        thread::spawn(move || {
+            for value in 1..=count {
+                let tail = queue.tail.load(Ordering::Relaxed);
+                let next = (tail + 1) % queue.capacity;
+                while queue.head.load(Ordering::Acquire) == next {
+                    thread::yield_now();
+                }
+                queue.entries.0[tail as usize].store(value, Ordering::Relaxed);
+                queue.tail.store(next, Ordering::Release);
+            }
+        })
+    };
+    let mut head = 0;
+    for expected in 1..=count {
+        while queue.tail(&Direct) == Ok(head) {
+            thread::yield_now();
+        }
+        let mut entry = [0];
+        queue.read_entries(&Direct, head, &mut entry).unwrap();
+        assert_eq!(entry[0], expected);
+        head = (head + 1) % queue.capacity;
+        queue.publish_head(&Direct, head).unwrap();
+    }
+    device.join().unwrap();
+}
+
+#[test]
+fn loom_ready_entries() {
+    check(3, || ready_model(3, 2));
+    must_fail("layout.D1", 3, || ready_model(3, 2));
+}
+
+/// A slot is filled again only after its entry was read. Loom does not explore a load that takes effect after a later
+/// store of its thread, so the entry is a cell here, whose accesses must be ordered.
+fn ready_slot_reuse() {
+    let queue = ready_queue(2);
+    let entry = Arc::new(loom::cell::UnsafeCell::new(1u64));
+    queue.tail.store(1, Ordering::Relaxed);
+    let device = {
+        let (queue, entry) = (queue.clone(), entry.clone());
+        thread::spawn(move || {
+            while queue.head.load(Ordering::Acquire) == 0 {
+                thread::yield_now();
+            }
+            entry.with_mut(|value| unsafe { *value = 2 });
+        })
+    };
+    assert_eq!(entry.with(|value| unsafe { *value }), 1);
+    queue.publish_head(&Direct, 1).unwrap();
+    device.join().unwrap();
+}
+
+#[test]
+fn loom_ready_slot_reuse() {
+    check(3, ready_slot_reuse);
+    must_fail("layout.D2", 3, ready_slot_reuse);
+}
+
+/// The host hands out `count` buffers through two slots; the device takes them in order.
+fn free_model(count: u64) {
+    let queue = free_queue(2);
+    let device = {
+        let queue = queue.clone();
+        thread::spawn(move || {
+            for expected in 1..=count {
+                let head = queue.head.load(Ordering::Relaxed);
+                while queue.tail.load(Ordering::Acquire) == head {
+                    thread::yield_now();
+                }
+                assert_eq!(queue.slots.0[(head % 2) as usize].load(Ordering::Relaxed), expected);
+                queue.head.store(head + 1, Ordering::Release);
+            }
+        })
+    };
+    for (tail, value) in (0..).zip(1..=count) {
+        while tail - queue.head(&Direct).unwrap() == 2 {
+            thread::yield_now();
+        }
+        queue.write_slots(&Direct, tail, &[value]).unwrap();
+        queue.publish_tail(&Direct, tail + 1).unwrap();
+    }
+    device.join().unwrap();
+}
+
+#[test]
+fn loom_free_slots() {
+    check(3, || free_model(3));
+    must_fail("layout.F1", 3, || free_model(3));
+}
+
+/// A slot is overwritten only after the device read it; the slot is a cell for the reason given above.
+fn free_slot_reuse() {
+    let queue = free_queue(1);
+    let slot = Arc::new(loom::cell::UnsafeCell::new(1u64));
+    queue.tail.store(1, Ordering::Relaxed);
+    let device = {
+        let (queue, slot) = (queue.clone(), slot.clone());
+        thread::spawn(move || {
+            assert_eq!(slot.with(|value| unsafe { *value }), 1);
+            queue.head.store(1, Ordering::Release);
+        })
+    };
+    while queue.head(&Direct) == Ok(0) {
+        thread::yield_now();
+    }
+    slot.with_mut(|value| unsafe { *value = 2 });
+    device.join().unwrap();
+}
+
+#[test]
+fn loom_free_slot_reuse() {
+    check(3, free_slot_reuse);
+    must_fail("layout.F2", 3, free_slot_reuse);
+}

@@ -1,0 +1,24 @@
+//! Memory shared with a device: its words, the links that reach them, and the two queues of the pipeline.
+//!
+//! Indices of a *ready queue* run modulo its capacity and one slot stays empty; the device writes entries and the tail,
+//! the host the head. Counters of a *free queue* grow without bound and wrap at 2^32; the host writes slots and the tail,
+//! the device the head.
+//!
+//! | edge | from | to | carries | model that fails when weakened |
+//! | --- | --- | --- | --- | --- |
+//! | `layout.D1` | device's release of the ready tail | [`ReadyPort::tail`] acquire | entries, buffer contents | `loom_ready_entries` |
+//! | `layout.D2` | [`ReadyPort::publish_head`] release | device's acquire of the ready head | entry reads are done | `loom_ready_slot_reuse` |
+//! | `layout.F1` | [`FreePort::publish_tail`] release | device's acquire of the free tail | slot contents | `loom_free_slots` |
+//! | `layout.F2` | device's release of the free head | [`FreePort::head`] acquire | slot reads are done | `loom_free_slot_reuse` |
+//!
+//! The barriers of the contract ([`rmb`], [`wmb`]) stand beside the edges; no proof leans on them.
+
+mod link;
+#[cfg(all(test, loom))]
+mod loom_tests;
+mod port;
+
+pub use link::{Direct, Link, RawWords64, Words64};
+pub use port::{FreePort, ReadyPort};
+
+use crate::sync::barrier::{rmb, wmb};

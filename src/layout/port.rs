@@ -1,0 +1,117 @@
+//! The host's ends of the two device queues.
+
+use super::link::{Link, Words64};
+use crate::status::Status;
+use crate::sync::atomic::Ordering;
+use crate::sync::{Edge, Word32};
+
+const D1: Edge = Edge::new("layout.D1", Ordering::Acquire);
+const D2: Edge = Edge::new("layout.D2", Ordering::Release);
+const F1: Edge = Edge::new("layout.F1", Ordering::Release);
+const F2: Edge = Edge::new("layout.F2", Ordering::Acquire);
+
+/// The consumer end of a device ready queue. One thread at a time uses it: the drain thread of the queue's shard.
+#[derive(Debug, Clone, Copy)]
+pub struct ReadyPort<W, S> {
+    /// Written by the host only.
+    pub head: W,
+    /// Written by the device only.
+    pub tail: W,
+    /// `capacity * entry_words` words.
+    pub entries: S,
+    /// Modulus of the indices, at least 2.
+    pub capacity: u32,
+    /// Words from one entry to the next.
+    pub entry_words: u32,
+}
+
+impl<W: Word32, S: Words64> ReadyPort<W, S> {
+    /// The device's tail, unchecked: it may hold anything.
+    #[inline]
+    pub fn tail(&self, link: &impl Link<W, S>) -> Result<u32, Status> {
+        // [D1] Acquire: pairs with the device's release of the tail.
+        link.load(&self.tail, &D1)
+    }
+
+    /// Copies `out.len() / entry_words` entries from index `first` on, wrapping at the end of the queue. `first` is below
+    /// the capacity and the count at most the capacity.
+    #[inline]
+    pub fn read_entries(&self, link: &impl Link<W, S>, first: u32, out: &mut [u64]) -> Result<(), Status> {
+        let words = self.entry_words as usize;
+        let start = first as usize * words;
+        let run = out.len().min(self.capacity as usize * words - start);
+        let (head, wrapped) = out.split_at_mut(run);
+        link.load_words(&self.entries, start, head)?;
+        if !wrapped.is_empty() {
+            link.load_words(&self.entries, 0, wrapped)?;
+        }
+        Ok(())
+    }
+
+    /// Gives the slots before `head` back to the device. All reads of them are complete.
+    #[inline]
+    pub fn publish_head(&self, link: &impl Link<W, S>, head: u32) -> Result<(), Status> {
+        // [D2] Release: pairs with the device's acquire of the head before it fills a slot again.
+        link.store(&self.head, head, &D2)
+    }
+
+    /// The host's own head word. At rest only.
+    pub fn own_head(&self) -> u32 {
+        // Relaxed: only the host writes the head.
+        self.head.load(Ordering::Relaxed)
+    }
+}
+
+/// The producer end of a device free queue. One thread at a time uses it: the drain thread of the instance's shard, or
+/// the owner while no thread runs.
+#[derive(Debug, Clone, Copy)]
+pub struct FreePort<W, S> {
+    /// Written by the device only.
+    pub head: W,
+    /// Written by the host only.
+    pub tail: W,
+    /// `slot_count` words.
+    pub slots: S,
+    /// A power of two.
+    pub slot_count: u32,
+}
+
+impl<W: Word32, S: Words64> FreePort<W, S> {
+    /// The device's head, unchecked: it may hold anything.
+    #[inline]
+    pub fn head(&self, link: &impl Link<W, S>) -> Result<u32, Status> {
+        // [F2] Acquire: pairs with the device's release of the head after it read the slot.
+        link.load(&self.head, &F2)
+    }
+
+    /// Writes buffer addresses to the slots from counter `tail` on; at most `slot_count` of them, all free.
+    #[inline]
+    pub fn write_slots(&self, link: &impl Link<W, S>, tail: u32, buffers: &[u64]) -> Result<(), Status> {
+        let start = (tail & (self.slot_count - 1)) as usize;
+        let run = buffers.len().min(self.slot_count as usize - start);
+        let (head, wrapped) = buffers.split_at(run);
+        link.store_words(&self.slots, start, head)?;
+        if !wrapped.is_empty() {
+            link.store_words(&self.slots, 0, wrapped)?;
+        }
+        Ok(())
+    }
+
+    /// Hands the slots before `tail` to the device.
+    #[inline]
+    pub fn publish_tail(&self, link: &impl Link<W, S>, tail: u32) -> Result<(), Status> {
+        // [F1] Release: pairs with the device's acquire of the tail before it reads the slots.
+        link.store(&self.tail, tail, &F1)
+    }
+
+    /// Asks the device's memory for the tail: tells whether a publication that reported failure took effect.
+    pub fn published_tail(&self, link: &impl Link<W, S>) -> Result<u32, Status> {
+        link.load(&self.tail, &F2)
+    }
+
+    /// The host's own tail word. At rest only.
+    pub fn own_tail(&self) -> u32 {
+        // Relaxed: only the host writes the tail.
+        self.tail.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,208 @@
+//! Blocks: device allocations, registered once and carved into buffers.
+
+use super::address_map::Range;
+use super::memory::Shadow;
+use super::{Buffer, MemoryContext, Place, Pool};
+use crate::log;
+use crate::status::Status;
+use crate::sync::atomic::Ordering;
+use std::collections::BTreeMap;
+
+/// Buffers in a block start at multiples of this.
+const BUFFER_ALIGN: usize = 64;
+
+/// Bookkeeping of the cold path, behind the lock of the writers.
+#[derive(Default)]
+pub(super) struct Blocks {
+    /// By device address; the shadow where there is one.
+    shadows: BTreeMap<u64, Shadow>,
+}
+
+/// A block that is mapped.
+struct Mapped {
+    dev: u64,
+    host: u64,
+    first_id: u32,
+}
+
+impl Pool {
+    /// Allocates one block of `count` buffers of `buffer_size` bytes and puts them into the lanes of `shard`, or deals
+    /// them round robin over the live shards if it is `None`. A buffer whose lane is full is retired. Returns how many
+    /// were placed.
+    ///
+    /// # Errors
+    ///
+    /// `LANEPIPE_E_KIND`, `LANEPIPE_E_INVALID` (a zero), `LANEPIPE_E_TOO_LARGE` (overflow), `LANEPIPE_E_NO_MEMORY`,
+    /// `LANEPIPE_E_CALLBACK` (registration failed), `LANEPIPE_E_STATE` (no allocator).
+    ///
+    /// # Safety
+    ///
+    /// The caller is the replenish thread, or the owner while no thread runs.
+    pub unsafe fn allocate(
+        &self,
+        kind: u32,
+        buffer_size: usize,
+        count: u32,
+        shard: Option<u32>,
+    ) -> Result<usize, Status> {
+        self.check_kind(kind)?;
+        if buffer_size == 0 || count == 0 {
+            return Err(Status::LANEPIPE_E_INVALID);
+        }
+        let stride = buffer_size
+            .checked_next_multiple_of(BUFFER_ALIGN)
+            .ok_or(Status::LANEPIPE_E_TOO_LARGE)?;
+        let size = stride.checked_mul(count as usize).ok_or(Status::LANEPIPE_E_TOO_LARGE)?;
+        let block = self.map_block(size, stride, count, kind)?;
+        let mut placed = 0;
+        for index in 0..count {
+            let dev = block.dev + u64::from(index) * stride as u64;
+            let buffer = Buffer {
+                dev,
+                kind,
+                id: block.first_id + index,
+            };
+            let shard = shard.unwrap_or(index);
+            // SAFETY: the caller is the lanes' sole producer.
+            let in_lane = unsafe { self.push_recycled(shard, &buffer) };
+            if in_lane || self.retire(shard, buffer).is_ok() {
+                placed += 1;
+            }
+        }
+        Ok(placed)
+    }
+
+    /// Allocates and maps one block outside the lanes; returns its device and host address.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Pool::allocate`].
+    pub fn allocate_block(&self, size: usize) -> Result<(u64, u64), Status> {
+        if size == 0 {
+            return Err(Status::LANEPIPE_E_INVALID);
+        }
+        let block = self.map_block(size, size, 0, 0)?;
+        Ok((block.dev, block.host))
+    }
+
+    /// Makes a buffer that somebody else allocated known, as being at the device; returns its id.
+    ///
+    /// # Errors
+    ///
+    /// `LANEPIPE_E_KIND`; `LANEPIPE_E_INVALID` (null); `LANEPIPE_E_NO_MEMORY`, `LANEPIPE_E_TOO_LARGE` (tables full).
+    pub fn register(&self, dev: u64, host: u64, kind: u32) -> Result<u32, Status> {
+        self.check_kind(kind)?;
+        if dev == 0 {
+            return Err(Status::LANEPIPE_E_INVALID);
+        }
+        let _writers = self.blocks.lock();
+        // The same address again keeps its identity: a buffer is counted once.
+        let known = self.resolve(dev).map_or(0, |known| known.id);
+        let id = if known != 0 { known } else { self.reserve_ids(1, kind)? };
+        self.map().insert_exact(dev, host, id)?;
+        Ok(id)
+    }
+
+    fn map_block(&self, size: usize, stride: usize, count: u32, kind: u32) -> Result<Mapped, Status> {
+        let size = size
+            .checked_next_multiple_of(self.config.block_granularity)
+            .ok_or(Status::LANEPIPE_E_TOO_LARGE)?;
+        let memory = self.memory();
+        let ops = memory.ops.as_deref().ok_or(Status::LANEPIPE_E_STATE)?;
+        let dev = ops.alloc(size);
+        if dev == 0 {
+            return Err(Status::LANEPIPE_E_NO_MEMORY);
+        }
+        let mapped = self.pair(&memory, dev, size).and_then(|(host, shadow)| {
+            let mut blocks = self.blocks.lock();
+            let first_id = if count == 0 { 0 } else { self.reserve_ids(count, kind)? };
+            self.map().insert_range(Range {
+                base: dev,
+                size: size as u64,
+                host,
+                first_id,
+                stride: stride as u64,
+                count,
+            })?;
+            blocks.shadows.extend(shadow.map(|shadow| (dev, shadow)));
+            Ok(Mapped { dev, host, first_id })
+        });
+        if let Err(status) = mapped {
+            ops.free(dev);
+            self.logger().log(
+                log::ERROR,
+                format_args!("a block of {size} bytes could not be mapped: {status:?}"),
+            );
+        }
+        mapped
+    }
+
+    /// The caller holds the lock of the block table.
+    fn reserve_ids(&self, count: u32, kind: u32) -> Result<u32, Status> {
+        let first = self.ledger.reserve(count, kind)?;
+        self.tracked[kind as usize].fetch_add(count, Ordering::Relaxed);
+        Ok(first)
+    }
+
+    /// Finds the host address of fresh device memory: registered, else a zeroed shadow, else the same address.
+    fn pair(&self, memory: &MemoryContext, dev: u64, size: usize) -> Result<(u64, Option<Shadow>), Status> {
+        let Some(ops) = memory.ops.as_deref() else {
+            return Err(Status::LANEPIPE_E_STATE);
+        };
+        if ops.registers() {
+            return match ops.register(dev, size, memory.device_id) {
+                0 => Err(Status::LANEPIPE_E_CALLBACK),
+                host => Ok((host, None)),
+            };
+        }
+        if !ops.copies() {
+            return Ok((dev, None));
+        }
+        let shadow = Shadow::new(size)?;
+        // SAFETY: the shadow is `size` bytes long, and so is the allocation at `dev`.
+        if !unsafe { ops.copy_to_device(dev, shadow.address(), size) } {
+            return Err(Status::LANEPIPE_E_CALLBACK);
+        }
+        Ok((shadow.address() as u64, Some(shadow)))
+    }
+
+    /// Calls `release` once for each distinct allocation, in ascending order, then forgets all mappings and empties all
+    /// queues. `release` may look addresses up; it runs with no lock held.
+    ///
+    /// # Errors
+    ///
+    /// `LANEPIPE_E_STATE` while threads run.
+    ///
+    /// # Safety
+    ///
+    /// No other thread uses the pool.
+    pub unsafe fn release_all(&self, mut release: impl FnMut(u64)) -> Result<(), Status> {
+        self.require_rest()?;
+        self.map().for_each_base(&mut release);
+        for ring in &self.ready {
+            // SAFETY: nobody else uses the pool.
+            unsafe { ring.clear() };
+        }
+        for ring in self.done.iter().chain(self.lanes.iter().map(|lane| &lane.recycled)) {
+            // SAFETY: as above.
+            while unsafe { ring.pop() }.is_some() {}
+        }
+        for lane in &self.lanes {
+            lane.demand.store(0, Ordering::Relaxed);
+        }
+        for tracked in &self.tracked {
+            tracked.store(0, Ordering::Relaxed);
+        }
+        self.retired.clear();
+        self.ledger.reset();
+        // SAFETY: nobody else uses the pool, so no lookup holds the map.
+        unsafe { (*self.map.get()).clear() };
+        *self.blocks.lock() = Blocks::default();
+        Ok(())
+    }
+
+    /// Marks a buffer as held by the replenish thread; used where routing takes it over.
+    pub(super) fn hold(&self, buffer: &Buffer, shard: usize) {
+        self.note(buffer, Place::Replenish, shard);
+    }
+}

@@ -1,0 +1,153 @@
+//! Routing: where returned buffers go.
+
+use super::{Buffer, Pool};
+use crate::sync::atomic::Ordering;
+use core::mem::MaybeUninit;
+
+/// Done buffers taken at a time.
+const BATCH: usize = 32;
+
+/// What one routing pass did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Routed {
+    /// Buffers placed, in lanes or parked.
+    pub placed: usize,
+    /// Bit s is set if a lane of shard s got a buffer.
+    pub touched: u64,
+}
+
+impl Pool {
+    /// Moves all done buffers of the live shards into lanes, each where it is wanted most; what fits nowhere is parked.
+    ///
+    /// # Safety
+    ///
+    /// The caller is the replenish thread, or the owner while no thread runs.
+    pub unsafe fn recycle_all_done(&self, mut on_placed: impl FnMut(&Buffer, Option<usize>)) -> Routed {
+        let mut routed = Routed::default();
+        for shard in 0..self.live_shards() {
+            // SAFETY: forwarded.
+            unsafe { self.recycle_ring(shard, &mut routed, &mut on_placed) };
+        }
+        routed
+    }
+
+    /// Moves the done buffers of one shard into its own lanes; what does not fit is parked. Returns how many.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Pool::recycle_all_done`].
+    pub unsafe fn recycle_done(&self, shard: u32) -> usize {
+        let shard = self.fold(shard);
+        let mut moved = 0;
+        // SAFETY: forwarded.
+        unsafe {
+            self.for_each_done(shard as u32, |buffer| {
+                if self.push_recycled(shard as u32, buffer) || self.retire(shard as u32, *buffer).is_ok() {
+                    moved += 1;
+                }
+            });
+        }
+        moved
+    }
+
+    /// Brings parked buffers back into lanes that have room.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Pool::recycle_all_done`].
+    pub unsafe fn recirculate(&self, mut on_placed: impl FnMut(&Buffer, Option<usize>)) -> Routed {
+        let mut routed = Routed::default();
+        while self.retired.has_circulable() {
+            let Some(buffer) = self.retired.take() else { break };
+            self.hold(&buffer, 0);
+            // SAFETY: forwarded.
+            let target = unsafe { self.route(&buffer, 0, &mut routed) };
+            on_placed(&buffer, target);
+            if target.is_none() {
+                // Every lane is full: nobody wants for buffers.
+                break;
+            }
+        }
+        routed
+    }
+
+    /// # Safety
+    ///
+    /// As for [`Pool::recycle_all_done`].
+    unsafe fn recycle_ring(&self, shard: u32, routed: &mut Routed, on_placed: &mut impl FnMut(&Buffer, Option<usize>)) {
+        // SAFETY: forwarded.
+        unsafe {
+            self.for_each_done(shard, |buffer| {
+                let target = self.route(buffer, shard as usize, routed);
+                on_placed(buffer, target);
+            });
+        }
+    }
+
+    /// # Safety
+    ///
+    /// As for [`Pool::recycle_all_done`].
+    unsafe fn for_each_done(&self, shard: u32, mut f: impl FnMut(&Buffer)) {
+        let mut batch = [MaybeUninit::uninit(); BATCH];
+        loop {
+            // SAFETY: forwarded.
+            let count = unsafe { self.pop_done(shard, &mut batch) };
+            for buffer in &batch[..count] {
+                // SAFETY: `pop_done` filled the first `count` elements.
+                f(unsafe { buffer.assume_init_ref() });
+            }
+            if count < BATCH {
+                return;
+            }
+        }
+    }
+
+    /// Places one buffer: where demand is, else where the deficit is largest, else at its origin, else in any lane with
+    /// room, else among the parked. Returns the shard whose lane took it.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Pool::recycle_all_done`].
+    unsafe fn route(&self, buffer: &Buffer, origin: usize, routed: &mut Routed) -> Option<usize> {
+        let live = self.live_shards() as usize;
+        let wanted = self.target(buffer.kind, origin);
+        let rest = (0..live)
+            .map(|step| (origin + step) % live)
+            .filter(|shard| *shard != wanted);
+        for shard in core::iter::once(wanted).chain(rest) {
+            // SAFETY: the caller is the lanes' sole producer.
+            if unsafe { self.push_recycled(shard as u32, buffer) } {
+                routed.placed += 1;
+                routed.touched |= 1 << shard;
+                return Some(shard);
+            }
+        }
+        if self.retire(origin as u32, *buffer).is_ok() {
+            routed.placed += 1;
+        }
+        None
+    }
+
+    /// The shard whose lane of `kind` wants a buffer most. Demand comes first, then the largest deficit below the warm
+    /// target; ties go to the first shard after the origin, and the origin itself comes last.
+    fn target(&self, kind: u32, origin: usize) -> usize {
+        let live = self.live_shards() as usize;
+        // Relaxed: changes only at rest.
+        let warm = self.warm_targets[kind as usize].load(Ordering::Relaxed) as usize;
+        let mut best = (0, origin);
+        for step in 1..=live {
+            let shard = (origin + step) % live;
+            let present = self.lane(shard, kind).recycled.len();
+            // Relaxed: only a preference.
+            let demand = self.demand(shard, kind).load(Ordering::Relaxed) as usize;
+            let weight = match demand.saturating_sub(present) {
+                0 => warm.saturating_sub(present),
+                unserved => unserved + super::MAX_RING_CAPACITY as usize,
+            };
+            if weight > best.0 {
+                best = (weight, shard);
+            }
+        }
+        best.1
+    }
+}

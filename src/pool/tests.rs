@@ -1,0 +1,1 @@
+//! The pool on one thread, which may play every role.

@@ -1,0 +1,142 @@
+//! How done buffers find their way to a lane that starves: the words that drain, collect and replenish threads share.
+//!
+//! A drain thread whose lane is dry while a free queue stands empty raises demand: it stores the lane's demand word, then
+//! notifies the replenish thread, and before it sleeps it looks at the lane once more. The replenish thread serves
+//! demand first and notifies the drain thread of every lane with demand that it pushed to ([`Circulation::order_push`]).
+//! A collect thread does not notify for every done buffer: only when it is about to sleep, when enough have gathered, or
+//! when some lane starves ([`Circulation::after_done`]).
+
+use super::stats::Counter;
+use crate::event::EventCount;
+use crate::pool::Pool;
+use crate::pool::ledger::Place;
+use crate::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use crate::sync::{CachePadded, Edge};
+
+const Q1: Edge = Edge::new("profiler.Q1", Ordering::SeqCst);
+const C1: Edge = Edge::new("profiler.C1", Ordering::SeqCst);
+
+/// Shared words of the circulation of one run.
+pub(super) struct Circulation {
+    /// The replenish thread sleeps here.
+    pub(super) event: EventCount,
+    /// Ends the replenish thread.
+    stopped: AtomicBool,
+    /// Free queues that stand empty for want of a buffer, over all shards.
+    starving: CachePadded<AtomicU32>,
+    /// Grows whenever a drain thread raises demand.
+    raised: AtomicU32,
+    /// Buffers that left the device's side, per (shard, kind); written by the shard's drain thread.
+    entered: Box<[Counter]>,
+    /// Buffers in host hands when the run began, per kind.
+    initial: Box<[u64]>,
+}
+
+impl Circulation {
+    pub(super) fn new(pool: &Pool, shards: u32) -> Self {
+        let kinds = pool.config().kinds as usize;
+        let mut initial = vec![0; kinds];
+        pool.ledger().for_each(|_, entry| {
+            if matches!(
+                entry.place,
+                Place::Ready | Place::Collect | Place::Done | Place::Replenish | Place::Retired
+            ) {
+                initial[entry.kind as usize] += 1;
+            }
+        });
+        Self::with_initial(initial.into(), shards as usize * kinds)
+    }
+
+    pub(super) fn with_initial(initial: Box<[u64]>, lanes: usize) -> Self {
+        Self {
+            event: EventCount::new(),
+            stopped: AtomicBool::new(false),
+            starving: CachePadded::new(AtomicU32::new(0)),
+            raised: AtomicU32::new(0),
+            entered: (0..lanes).map(|_| Counter::default()).collect(),
+            initial,
+        }
+    }
+
+    fn kinds(&self) -> usize {
+        self.initial.len()
+    }
+
+    /// Notes that `count` buffers of `kind` left the device's side. Drain thread of `shard`.
+    pub(super) fn enter(&self, shard: u32, kind: u32, count: u64) {
+        self.entered[shard as usize * self.kinds() + kind as usize].add(count);
+    }
+
+    /// Buffers of `kind` that ever were in host hands in this run. Replenish thread; exact once it has seen the demand
+    /// of the last thread that entered one.
+    pub(super) fn entered(&self, kind: u32) -> u64 {
+        let lanes = self.entered.iter().skip(kind as usize).step_by(self.kinds());
+        self.initial[kind as usize] + lanes.map(Counter::get).sum::<u64>()
+    }
+
+    /// Sets the demand of a lane from `before` to `now` free queues, and wakes the replenish thread if it grew. Drain
+    /// thread of the lane's shard.
+    pub(super) fn set_demand(&self, demand: &AtomicU32, before: u32, now: u32) {
+        // Relaxed: `event.N1` orders these before the look at the waiters, and `event.W1` before this thread's own
+        // last look at the lane.
+        demand.store(now, Ordering::Relaxed);
+        if now > before {
+            self.starving.fetch_add(now - before, Ordering::Relaxed);
+            self.raised.fetch_add(1, Ordering::Relaxed);
+            self.event.notify();
+        } else {
+            self.starving.fetch_sub(before - now, Ordering::Relaxed);
+        }
+    }
+
+    /// Makes the replenish thread look at the parked buffers. Drain threads.
+    #[cold]
+    pub(super) fn nudge(&self) {
+        // Relaxed: ordered by `event.N1`.
+        self.raised.fetch_add(1, Ordering::Relaxed);
+        self.event.notify();
+    }
+
+    /// To be called between a push to a lane and the look at its demand word. Replenish thread.
+    #[inline]
+    pub(super) fn order_push(&self) {
+        // [Q1] SeqCst fence: Dekker with `event.W1` of the drain thread.
+        Q1.fence();
+    }
+
+    /// To be called after a push to a done ring; wakes the replenish thread if `urgent` or if a lane starves. Collect
+    /// threads.
+    #[inline]
+    pub(super) fn after_done(&self, urgent: bool) {
+        // [C1] SeqCst fence: Dekker with `event.N1` of the drain thread that raises demand, and through it with
+        // `event.W1` of the replenish thread.
+        C1.fence();
+        // Relaxed: ordered by the fence.
+        if urgent || self.starving.load(Ordering::Relaxed) != 0 {
+            self.event.notify();
+        }
+    }
+
+    /// Whether a lane starves. Any thread, a hint.
+    pub(super) fn any_starving(&self) -> bool {
+        self.starving.load(Ordering::Relaxed) != 0
+    }
+
+    /// How often demand was raised.
+    pub(super) fn raised(&self) -> u32 {
+        // Relaxed: read again after `event.W1` before a sleep.
+        self.raised.load(Ordering::Relaxed)
+    }
+
+    /// Ends the replenish thread.
+    pub(super) fn stop(&self) {
+        // Relaxed: carries nothing; the event orders it before the thread's last look.
+        self.stopped.store(true, Ordering::Relaxed);
+        self.event.notify();
+    }
+
+    pub(super) fn stopped(&self) -> bool {
+        // Relaxed: see `stop`.
+        self.stopped.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,39 @@
+//! The collect thread of a shard: ready ring to the collect callback to done ring.
+
+use super::run::Run;
+use crate::event::{Deadline, WaitEnd};
+use crate::pool::Buffer;
+
+/// Done buffers that gather before the replenish thread is woken without need.
+const WAKE_AT: usize = 8;
+
+pub(super) fn run(run: &Run, shard: u32) {
+    let pool = &run.pool;
+    let most = run.config.collect_batch;
+    let ring = pool.ready(shard);
+    let stats = &run.stats.shards[shard as usize];
+    let mut buffers = vec![Buffer { dev: 0, kind: 0, id: 0 }; most];
+    let mut payloads = vec![0u64; most * pool.config().payload_size as usize / size_of::<u64>()];
+    let wake_at = WAKE_AT.min(pool.config().done_capacity as usize / 2);
+    loop {
+        let payloads = payloads.as_mut_ptr().cast::<u8>();
+        // SAFETY: this is the shard's collect thread; there is room for `most` elements.
+        let count = match unsafe { pool.wait_pop_ready(shard, buffers.as_mut_ptr(), payloads, most, Deadline::NEVER) } {
+            Ok(count) => count,
+            Err(WaitEnd::Closed | WaitEnd::TimedOut) => return,
+        };
+        let batch = &buffers[..count];
+        run.config.hooks.collect(shard, batch, payloads);
+        stats.collected.add(count as u64);
+        stats.collect_calls.add(1);
+        // SAFETY: this is the shard's collect thread.
+        let pushed = unsafe { pool.push_done(shard, batch) };
+        for buffer in &batch[pushed..] {
+            // Full: the replenish thread finds it among the parked. Parking fails only when memory is out.
+            let _ = pool.retire(shard, *buffer);
+            stats.done_full.add(1);
+        }
+        let urgent = pushed < count || ring.is_empty() || pool.done_len(shard) >= wake_at;
+        run.circulation.after_done(urgent);
+    }
+}

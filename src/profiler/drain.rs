@@ -1,0 +1,532 @@
+//! The drain thread of a shard: device ready queues to ready ring, lanes to device free queues.
+//!
+//! Peek, deliver, acknowledge: `taken` runs ahead privately; the head is pushed once the contents of at most
+//! [`MAX_ENTRIES`] entries are safe and before anything that can block. A delivered entry is never delivered again; after
+//! a failed head push only the push is retried.
+
+use super::config::{Entry, MAX_ENTRIES, MAX_ENTRY_WORDS, REJECT, Role, Site};
+use super::refill::{FreeQueue, Refill};
+use super::run::Run;
+use crate::event::{Deadline, now};
+use crate::pool::ledger::Place;
+use crate::pool::{Buffer, MAX_PAYLOAD};
+use crate::status::Status;
+use crate::sync::atomic::Ordering;
+use crate::sync::relax;
+
+/// Looks at the tails before a sleep.
+const IDLE_SCANS: u32 = 64;
+/// Scans that find the same entry without an address before it is skipped.
+const NULL_SCANS: u32 = 64;
+/// Tries of a failing contents copy.
+const COPY_TRIES: u32 = 3;
+/// Tries of transfers in the last pass.
+const LAST_TRIES: u32 = 3;
+
+struct Queue {
+    number: u32,
+    /// Next entry to take.
+    taken: u32,
+    /// What the device was told.
+    acknowledged: u32,
+    /// The sentinel's announcement that this thread has acted upon.
+    seen: u32,
+    /// Scans that found the next entry without an address.
+    null_scans: u32,
+}
+
+/// A pass over one queue.
+enum Pass {
+    Nothing,
+    Took,
+    /// Something failed; worth another look after a while.
+    Retry,
+}
+
+pub(super) struct Drain {
+    shard: u32,
+    queues: Box<[Queue]>,
+    /// All instances; only those whose queue belongs to the shard are touched.
+    free: Box<[FreeQueue]>,
+    /// Instances whose free queue stands empty for want of a buffer.
+    starving: Vec<u32>,
+    /// Demand as last stored, per kind.
+    demand: Box<[u32]>,
+    retry: bool,
+}
+
+/// Room for one run of entries, kept off the stack of the loop.
+struct Scratch {
+    words: [u64; MAX_ENTRIES * MAX_ENTRY_WORDS],
+    payloads: Payloads,
+}
+
+#[repr(align(16))]
+struct Payloads([u8; MAX_ENTRIES * MAX_PAYLOAD as usize]);
+
+impl Drain {
+    /// The drain thread of `shard`, on free queues as the owner left them; `starving` are the instances without a buffer.
+    pub(super) fn new(run: &Run, shard: u32, free: &[FreeQueue], starving: &[u32]) -> Self {
+        let queues = run
+            .config
+            .queues
+            .iter()
+            .zip(0u32..)
+            .filter(|(_, number)| number % run.shards == shard);
+        let queues = queues.map(|(queue, number)| {
+            let head = queue.port.own_head();
+            Queue {
+                number,
+                taken: head,
+                acknowledged: head,
+                seen: head,
+                null_scans: 0,
+            }
+        });
+        let mut own_starving = Vec::with_capacity(free.len());
+        let is_own = |at: &&u32| run.config.instances[**at as usize].queue % run.shards == shard;
+        own_starving.extend(starving.iter().filter(is_own));
+        Self {
+            shard,
+            queues: queues.collect(),
+            free: free.into(),
+            starving: own_starving,
+            demand: vec![0; run.config.kinds.len()].into(),
+            retry: false,
+        }
+    }
+
+    /// The thread.
+    pub(super) fn run(mut self, run: &Run) {
+        let mut scratch = Box::new(Scratch {
+            words: [0; MAX_ENTRIES * MAX_ENTRY_WORDS],
+            payloads: Payloads([0; MAX_ENTRIES * MAX_PAYLOAD as usize]),
+        });
+        self.store_demand(run);
+        let mut idle_scans = 0;
+        while !run.intake_stopped() {
+            self.retry = false;
+            let mut took = self.serve_starving(run);
+            for index in 0..self.queues.len() {
+                match self.pass(run, index, None, &mut scratch) {
+                    Pass::Took => took = true,
+                    Pass::Nothing => {}
+                    Pass::Retry => self.retry = true,
+                }
+            }
+            if took {
+                idle_scans = 0;
+            } else if idle_scans < IDLE_SCANS {
+                idle_scans += 1;
+                relax();
+            } else {
+                self.sleep(run);
+                idle_scans = IDLE_SCANS;
+            }
+        }
+        self.last_pass(run, &mut scratch);
+        self.starving.clear();
+        self.store_demand(run);
+    }
+
+    /// Sleeps until the sentinel announces a tail, a starved lane gets a buffer, or the run ends; no longer than the
+    /// shortest polling interval if something failed.
+    fn sleep(&mut self, run: &Run) {
+        let Self {
+            shard,
+            queues,
+            starving,
+            free,
+            retry,
+            ..
+        } = self;
+        let deadline = if *retry {
+            now().saturating_add(run.config.poll_min_ns)
+        } else {
+            Deadline::NEVER
+        };
+        let _ = run.drain_events[*shard as usize].wait_until(deadline, 0, || {
+            // Relaxed: the event orders the announcement before the look.
+            let announced = |queue: &Queue| run.announced[queue.number as usize].load(Ordering::Relaxed);
+            let supplied = |at: &u32| run.pool.recycled_len(*shard, free[*at as usize].kind()) != 0;
+            // After a failure the lane is tried again at the deadline, not at once.
+            let mut woken = run.intake_stopped() || (!*retry && starving.iter().any(supplied));
+            for queue in queues.iter_mut() {
+                let announced = announced(queue);
+                woken |= announced != queue.seen;
+                queue.seen = announced;
+            }
+            woken.then_some(())
+        });
+    }
+
+    /// Takes everything that was published when the pass begins, and makes sure that the device knows.
+    fn last_pass(&mut self, run: &Run, scratch: &mut Scratch) {
+        for index in 0..self.queues.len() {
+            let queue = &run.config.queues[self.queues[index].number as usize];
+            let tail = (0..LAST_TRIES).find_map(|_| queue.port.tail(&run.link).ok());
+            let Some(tail) = tail.filter(|tail| *tail < queue.port.capacity) else {
+                continue;
+            };
+            let mut failures = 0;
+            while self.queues[index].taken != tail && failures < NULL_SCANS + LAST_TRIES {
+                if !matches!(self.pass(run, index, Some(tail), scratch), Pass::Took) {
+                    failures += 1;
+                }
+            }
+            for _ in 0..LAST_TRIES {
+                self.acknowledge(run, index);
+            }
+        }
+    }
+
+    /// Tells the device which entries are taken, if it does not know yet.
+    fn acknowledge(&mut self, run: &Run, index: usize) -> bool {
+        let queue = &mut self.queues[index];
+        if queue.acknowledged == queue.taken {
+            return true;
+        }
+        match run.config.queues[queue.number as usize]
+            .port
+            .publish_head(&run.link, queue.taken)
+        {
+            Ok(()) => {
+                queue.acknowledged = queue.taken;
+                true
+            }
+            Err(status) => {
+                let number = queue.number;
+                self.transfer_failed(run, status, number, "the head of a ready queue could not be pushed");
+                false
+            }
+        }
+    }
+
+    #[cold]
+    fn transfer_failed(&self, run: &Run, status: Status, queue: u32, what: &str) {
+        let count = run.stats.queues[queue as usize].transfer_failed.add(1);
+        run.report(status, Role::Drain, queue, 0, count, what);
+    }
+
+    /// Takes up to [`MAX_ENTRIES`] entries of one queue, none at or beyond `limit`.
+    fn pass(&mut self, run: &Run, index: usize, limit: Option<u32>, scratch: &mut Scratch) -> Pass {
+        let number = self.queues[index].number;
+        let queue = &run.config.queues[number as usize];
+        let capacity = queue.port.capacity;
+        if !self.acknowledge(run, index) {
+            self.retry = true;
+        }
+        let tail = match limit.map_or_else(|| queue.port.tail(&run.link), Ok) {
+            Ok(tail) => tail,
+            Err(status) => {
+                self.transfer_failed(run, status, number, "the tail of a ready queue could not be read");
+                return Pass::Retry;
+            }
+        };
+        if tail >= capacity {
+            let count = run.stats.queues[number as usize].corrupt.add(1);
+            let what = "the tail of a ready queue is out of range";
+            run.report(
+                Status::LANEPIPE_E_CORRUPT,
+                Role::Drain,
+                number,
+                u64::from(tail),
+                count,
+                what,
+            );
+            return Pass::Nothing;
+        }
+        let taken = self.queues[index].taken;
+        let available = if tail >= taken {
+            tail - taken
+        } else {
+            tail + capacity - taken
+        };
+        let count = MAX_ENTRIES.min(available as usize);
+        if count == 0 {
+            return Pass::Nothing;
+        }
+        let words = &mut scratch.words[..count * queue.port.entry_words as usize];
+        if let Err(status) = queue.port.read_entries(&run.link, taken, words) {
+            self.transfer_failed(run, status, number, "entries of a ready queue could not be read");
+            return Pass::Retry;
+        }
+        let count = self.published(run, index, words);
+        if count == 0 {
+            return Pass::Retry;
+        }
+        self.take(run, index, count, scratch);
+        Pass::Took
+    }
+
+    /// How many of the entries from the first on carry an address, or are to be skipped because they never will.
+    fn published(&mut self, run: &Run, index: usize, words: &[u64]) -> usize {
+        let queue = &mut self.queues[index];
+        let config = &run.config.queues[queue.number as usize];
+        let addresses = words
+            .chunks_exact(config.port.entry_words as usize)
+            .map(|entry| entry[config.pointer_word as usize]);
+        let total = addresses.len();
+        let first_null = addresses.clone().position(|address| address == 0).unwrap_or(total);
+        if first_null != 0 {
+            queue.null_scans = 0;
+            return first_null;
+        }
+        queue.null_scans += 1;
+        if queue.null_scans < NULL_SCANS {
+            return 0;
+        }
+        queue.null_scans = 0;
+        1
+    }
+
+    /// Takes `count` entries whose words are in `scratch`.
+    fn take(&mut self, run: &Run, index: usize, count: usize, scratch: &mut Scratch) {
+        let number = self.queues[index].number;
+        let config = &run.config.queues[number as usize];
+        let payload_size = run.pool.config().payload_size as usize;
+        let payloads = &mut scratch.payloads.0[..count * payload_size];
+        payloads.fill(0);
+        let words = scratch.words.chunks_exact(config.port.entry_words as usize);
+        let mut entries = [Entry {
+            bytes: core::ptr::null(),
+            dev: 0,
+            host: 0,
+            kind: u32::MAX,
+            id: 0,
+        }; MAX_ENTRIES];
+        for (entry, words) in entries[..count].iter_mut().zip(words) {
+            *entry = self.identify(run, words[config.pointer_word as usize]);
+            entry.bytes = words.as_ptr().cast();
+        }
+        let entries = &entries[..count];
+        let mut sites = [Site {
+            instance: REJECT,
+            reserved: 0,
+            content_size: 0,
+            payload: core::ptr::null_mut(),
+        }; MAX_ENTRIES];
+        for (position, site) in sites[..count].iter_mut().enumerate() {
+            // In bounds or, without payloads, not dereferenced.
+            site.payload = payloads.as_mut_ptr().wrapping_add(position * payload_size);
+        }
+        run.config.hooks.resolve(number, entries, &mut sites[..count]);
+
+        let mut buffers = [Buffer { dev: 0, kind: 0, id: 0 }; MAX_ENTRIES];
+        let mut delivered = 0;
+        let mut refill = [REJECT; MAX_ENTRIES];
+        for (position, (entry, site)) in entries.iter().zip(&sites).enumerate() {
+            let site_known = self.site_is_sound(run, number, site);
+            if site_known {
+                refill[position] = site.instance;
+            }
+            if let Some(buffer) = self.accept(run, number, entry, site, site_known) {
+                payloads.copy_within(
+                    position * payload_size..(position + 1) * payload_size,
+                    delivered * payload_size,
+                );
+                buffers[delivered] = buffer;
+                delivered += 1;
+            }
+        }
+        let queue = &mut self.queues[index];
+        queue.taken = (queue.taken + count as u32) % config.port.capacity;
+        run.stats.queues[number as usize].taken.add(count as u64);
+        if !self.acknowledge(run, index) {
+            self.retry = true;
+        }
+        for position in 0..count {
+            if refill[position] != REJECT && !refill[..position].contains(&refill[position]) {
+                self.top_up(run, number, refill[position], u32::MAX);
+            }
+        }
+        self.store_demand(run);
+        self.deliver(run, number, &buffers[..delivered], payloads.as_ptr());
+    }
+
+    /// What the pool knows of the address in an entry. Host address 0: not that of a buffer at the device, for instance
+    /// one that was published before and is in the host's hands.
+    fn identify(&self, run: &Run, dev: u64) -> Entry {
+        let mut entry = Entry {
+            bytes: core::ptr::null(),
+            dev,
+            host: 0,
+            kind: u32::MAX,
+            id: 0,
+        };
+        if let Some(known) = run.pool.resolve(dev)
+            && let Some(at) = run.pool.ledger().get(known.id)
+            && at.place == Place::Device
+        {
+            entry.host = known.host;
+            entry.kind = at.kind;
+            entry.id = known.id;
+            // From here on a second publication is told apart.
+            run.pool.note(
+                &Buffer {
+                    dev,
+                    kind: at.kind,
+                    id: known.id,
+                },
+                Place::Drain,
+                self.shard as usize,
+            );
+        }
+        entry
+    }
+
+    fn site_is_sound(&self, run: &Run, queue: u32, site: &Site) -> bool {
+        run.config
+            .instances
+            .get(site.instance as usize)
+            .is_some_and(|instance| instance.queue == queue)
+    }
+
+    /// Brings the contents of an acceptable entry to the host. What is not acceptable is parked, if it is a buffer.
+    fn accept(&mut self, run: &Run, queue: u32, entry: &Entry, site: &Site, site_known: bool) -> Option<Buffer> {
+        let stats = &run.stats.queues[queue as usize];
+        let buffer = Buffer {
+            dev: entry.dev,
+            kind: entry.kind,
+            id: entry.id,
+        };
+        let sound = site_known
+            && entry.host != 0
+            && run.config.instances[site.instance as usize].kind == entry.kind
+            && site.content_size <= run.config.kinds[entry.kind as usize].buffer_size;
+        if !sound {
+            let count = stats.rejected.add(1);
+            run.report(
+                Status::LANEPIPE_E_CORRUPT,
+                Role::Drain,
+                queue,
+                entry.dev,
+                count,
+                "an entry was rejected",
+            );
+            if entry.host != 0 {
+                // Parking fails only when memory is out; the ledger has the buffer as quarantined all the same.
+                let _ = run.pool.quarantine(self.shard, buffer);
+            }
+            return None;
+        }
+        run.circulation.enter(self.shard, buffer.kind, 1);
+        let memory = run.link.memory();
+        // SAFETY: the host address is that of a buffer of the kind, which holds `content_size` bytes.
+        let pull = |_| unsafe { memory.pull(entry.host as *mut u8, entry.dev, site.content_size) };
+        if (0..COPY_TRIES).map(pull).any(|outcome| outcome.is_ok()) {
+            return Some(buffer);
+        }
+        let count = stats.copy_failed.add(1);
+        run.report(
+            Status::LANEPIPE_E_CALLBACK,
+            Role::Drain,
+            queue,
+            entry.dev,
+            count,
+            "contents could not be copied",
+        );
+        // The buffer itself is sound: it goes back into circulation.
+        let _ = run.pool.retire(self.shard, buffer);
+        run.circulation.nudge();
+        None
+    }
+
+    fn deliver(&self, run: &Run, queue: u32, buffers: &[Buffer], payloads: *const u8) {
+        if buffers.is_empty() {
+            return;
+        }
+        let stats = &run.stats.queues[queue as usize];
+        // SAFETY: this is the shard's drain thread, and there is a payload for each buffer.
+        let pushed = unsafe { run.pool.push_ready(self.shard, buffers, payloads) };
+        if pushed < buffers.len() {
+            stats.ready_full.add(1);
+            let rest = payloads.wrapping_add(pushed * run.pool.config().payload_size as usize);
+            // SAFETY: as above.
+            unsafe {
+                run.pool
+                    .wait_push_ready(self.shard, &buffers[pushed..], rest, Deadline::NEVER)
+            };
+        }
+        stats.delivered.add(buffers.len() as u64);
+    }
+
+    /// Tops up the free queue of `instance` with at most `most` buffers; notes it if it stays empty.
+    fn top_up(&mut self, run: &Run, queue: u32, instance: u32, most: u32) -> bool {
+        let stats = &run.stats.queues[queue as usize];
+        // SAFETY: this is the drain thread of the instance's shard, sole writer of the free queue and sole consumer of
+        // the lane.
+        let refill = unsafe { self.free[instance as usize].top_up(&run.pool, &run.link, self.shard, most) };
+        match refill {
+            Refill::Done(published) => {
+                stats.refilled.add(u64::from(published));
+                self.starving.retain(|at| *at != instance);
+                return published != 0;
+            }
+            Refill::Starved => {
+                if !self.starving.contains(&instance) {
+                    stats.starved.add(1);
+                    self.starving.push(instance);
+                }
+            }
+            Refill::Failed(status, parked) => {
+                if parked != 0 {
+                    run.circulation
+                        .enter(self.shard, self.free[instance as usize].kind(), u64::from(parked));
+                    run.circulation.nudge();
+                }
+                self.transfer_failed(run, status, queue, "a free queue could not be topped up");
+                // The device may be waiting for this one.
+                if !self.starving.contains(&instance) {
+                    self.starving.push(instance);
+                }
+                self.retry = true;
+            }
+            Refill::Corrupt(head) => {
+                let count = stats.corrupt.add(1);
+                let what = "the head of a free queue is impossible";
+                run.report(
+                    Status::LANEPIPE_E_CORRUPT,
+                    Role::Drain,
+                    queue,
+                    u64::from(head),
+                    count,
+                    what,
+                );
+                self.starving.retain(|at| *at != instance);
+            }
+        }
+        false
+    }
+
+    /// Serves free queues that stand empty, one buffer each until all have one.
+    fn serve_starving(&mut self, run: &Run) -> bool {
+        let mut served = false;
+        for position in (0..self.starving.len()).rev() {
+            let instance = self.starving[position];
+            let queue = run.config.instances[instance as usize].queue;
+            served |= self.top_up(run, queue, instance, 1);
+        }
+        if served {
+            self.store_demand(run);
+        }
+        served
+    }
+
+    /// Stores the demand words of the shard's lanes where they changed.
+    fn store_demand(&mut self, run: &Run) {
+        for kind in 0..self.demand.len() {
+            let before = self.demand[kind];
+            let now = self
+                .starving
+                .iter()
+                .filter(|at| self.free[**at as usize].kind() as usize == kind)
+                .count() as u32;
+            if now != before {
+                self.demand[kind] = now;
+                let word = run.pool.demand(self.shard as usize, kind as u32);
+                run.circulation.set_demand(word, before, now);
+            }
+        }
+    }
+}

@@ -1,0 +1,305 @@
+//! Start and stop.
+
+use super::config::{Config, Role, ThreadBody};
+use super::drain::Drain;
+use super::fault::{Fault, FaultRecord};
+use super::refill::{FreeQueue, Refill};
+use super::replenish::Replenish;
+use super::run::Run;
+use super::stats::{QueueStats, ShardStats, Stats};
+use super::{collect, sentinel};
+use crate::event::Deadline;
+use crate::log;
+use crate::pool::Pool;
+use crate::status::Status;
+use crate::sync::atomic::{AtomicBool, AtomicU32, ColdMutex, Ordering};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+/// State of a profiler.
+#[repr(u32)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Never started, or stopped.
+    Stopped = 0,
+    /// Threads run.
+    Running = 1,
+    /// A stop began and has not finished.
+    Stopping = 2,
+}
+
+/// Threads end in this order; a role is joined when all its threads have ended.
+const STOP_ORDER: [Role; 4] = [Role::Sentinel, Role::Drain, Role::Replenish, Role::Collect];
+
+/// The threads of a run and how far its stop has come.
+struct Active {
+    run: Arc<Run>,
+    threads: Vec<(Role, usize)>,
+    /// Position in [`STOP_ORDER`] of the role that is ended next.
+    phase: usize,
+}
+
+/// A profiler on a pool. See the module documentation.
+pub struct Profiler {
+    pool: Arc<Pool>,
+    config: Arc<Config>,
+    stats: Arc<Stats>,
+    fault: Arc<FaultRecord>,
+    active: ColdMutex<Option<Active>>,
+    state: AtomicU32,
+    /// Set while a thread is inside start or stop. Relaxed: it turns others away and orders nothing; what start and stop
+    /// touch is behind the lock of `active`, and the state is for display.
+    busy: AtomicBool,
+}
+
+impl Profiler {
+    /// A profiler that does not run.
+    ///
+    /// # Errors
+    ///
+    /// `LANEPIPE_E_INVALID` for a configuration out of range.
+    pub fn new(pool: Arc<Pool>, config: Config) -> Result<Self, Status> {
+        config.check(&pool).map_err(|problem| problem.status)?;
+        for (kind, at) in (0u32..).zip(&config.kinds) {
+            pool.set_warm_target(kind, at.warm_target)?;
+        }
+        Ok(Self {
+            stats: Arc::new(Stats::new(config.queues.len(), pool.config().shards as usize)),
+            config: Arc::new(config),
+            fault: Arc::default(),
+            active: ColdMutex::new(None),
+            state: AtomicU32::new(State::Stopped as u32),
+            busy: AtomicBool::new(false),
+            pool,
+        })
+    }
+
+    /// The state. Any thread.
+    pub fn state(&self) -> State {
+        match self.state.load(Ordering::Relaxed) {
+            1 => State::Running,
+            2 => State::Stopping,
+            _ => State::Stopped,
+        }
+    }
+
+    /// Counters of a ready queue. Any thread.
+    pub fn queue_stats(&self, queue: u32) -> Option<QueueStats> {
+        self.stats
+            .queues
+            .get(queue as usize)
+            .map(|counters| counters.snapshot())
+    }
+
+    /// Counters of a shard. Any thread.
+    pub fn shard_stats(&self, shard: u32) -> Option<ShardStats> {
+        self.stats
+            .shards
+            .get(shard as usize)
+            .map(|counters| counters.snapshot())
+    }
+
+    /// The last fault of a worker thread. Any thread.
+    pub fn fault(&self) -> Option<Fault> {
+        self.fault.read()
+    }
+
+    /// Fills the free queues and starts the threads. Owner thread.
+    ///
+    /// # Errors
+    ///
+    /// `LANEPIPE_E_STATE` if it runs or is stopping, or another profiler runs on the pool; `LANEPIPE_BUSY` while another
+    /// thread is inside start or stop; `LANEPIPE_E_THREAD` if the factory fails (nothing is left running).
+    pub fn start(&self) -> Result<(), Status> {
+        let _inside = self.enter()?;
+        if self.active.lock().is_some() || !self.pool.begin_run() {
+            self.pool.logger().log(
+                log::ERROR,
+                format_args!("start of a profiler that runs, or on a pool in use"),
+            );
+            return Err(Status::LANEPIPE_E_STATE);
+        }
+        let run = Arc::new(Run::new(
+            self.pool.clone(),
+            self.config.clone(),
+            self.stats.clone(),
+            self.fault.clone(),
+        ));
+        let mut starting = Active {
+            run,
+            threads: Vec::new(),
+            phase: 0,
+        };
+        if let Err(status) = self.spawn_all(&mut starting) {
+            self.pool
+                .logger()
+                .log(log::ERROR, format_args!("start failed: {status:?}"));
+            // Only threads that were started are waited for, and none of them can be kept.
+            self.finish(&mut starting, Deadline::NEVER);
+            self.end(&starting);
+            return Err(status);
+        }
+        *self.active.lock() = Some(starting);
+        self.state.store(State::Running as u32, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Delivers what the device published before the call, ends and joins all threads. Owner thread.
+    ///
+    /// # Errors
+    ///
+    /// `LANEPIPE_TIMED_OUT` if `deadline` (nanoseconds of the monotonic clock) passed first; the profiler stays in
+    /// stopping. `LANEPIPE_BUSY` while another thread is inside start or stop.
+    pub fn stop(&self, deadline: u64) -> Result<(), Status> {
+        let _inside = self.enter()?;
+        let Some(mut stopping) = self.active.lock().take() else {
+            return Ok(());
+        };
+        self.state.store(State::Stopping as u32, Ordering::Relaxed);
+        if !self.finish(&mut stopping, deadline) {
+            let role = STOP_ORDER[stopping.phase];
+            self.pool
+                .logger()
+                .log(log::ERROR, format_args!("stop timed out waiting for a {role:?} thread"));
+            *self.active.lock() = Some(stopping);
+            return Err(Status::LANEPIPE_TIMED_OUT);
+        }
+        self.end(&stopping);
+        self.state.store(State::Stopped as u32, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Makes the pool ready for the next run.
+    fn end(&self, ended: &Active) {
+        for shard in 0..ended.run.shards {
+            self.pool.ready(shard).reopen();
+        }
+        self.pool.end_run();
+    }
+
+    fn enter(&self) -> Result<Inside<'_>, Status> {
+        if self.busy.swap(true, Ordering::Relaxed) {
+            Err(Status::LANEPIPE_BUSY)
+        } else {
+            Ok(Inside(&self.busy))
+        }
+    }
+
+    /// Tops up every free queue from the lanes, allocating where they are dry. Returns the free queues and the instances
+    /// that stay without a buffer.
+    fn fill_free_queues(&self, run: &Run) -> (Vec<FreeQueue>, Vec<u32>) {
+        let mut queues = Vec::with_capacity(self.config.instances.len());
+        let mut starving = Vec::new();
+        for (number, instance) in (0u32..).zip(&self.config.instances) {
+            let shard = instance.queue % run.shards;
+            let kind = &self.config.kinds[instance.kind as usize];
+            let mut queue = FreeQueue::new(instance.free, instance.kind);
+            let allowed = |most: u32| most == 0 || self.pool.tracked(instance.kind) < most;
+            let outcome = loop {
+                // SAFETY: no thread runs yet, so this one may play every role.
+                let refill = unsafe { queue.top_up(&self.pool, &run.link, shard, u32::MAX) };
+                let short = matches!(refill, Refill::Starved);
+                if !short || !allowed(kind.max_buffers) {
+                    break refill;
+                }
+                // SAFETY: as above.
+                let placed = unsafe {
+                    self.pool
+                        .allocate(instance.kind, kind.buffer_size, kind.batch_size, Some(shard))
+                };
+                if placed.is_err() {
+                    break refill;
+                }
+            };
+            if !matches!(outcome, Refill::Done(_)) {
+                starving.push(number);
+            }
+            queues.push(queue);
+        }
+        (queues, starving)
+    }
+
+    fn spawn_all(&self, starting: &mut Active) -> Result<(), Status> {
+        let run = starting.run.clone();
+        let (free, starving) = self.fill_free_queues(&run);
+        starting
+            .threads
+            .try_reserve_exact(2 + 2 * run.shards as usize)
+            .map_err(|_| Status::LANEPIPE_E_NO_MEMORY)?;
+        for shard in 0..run.shards {
+            let drain = Drain::new(&run, shard, &free, &starving);
+            self.spawn(starting, Role::Drain, shard, move |run| drain.run(run))?;
+        }
+        self.spawn(starting, Role::Sentinel, 0, sentinel::run)?;
+        let replenish = Replenish::new(&run);
+        self.spawn(starting, Role::Replenish, 0, move |run| replenish.run(run))?;
+        for shard in 0..run.shards {
+            self.spawn(starting, Role::Collect, shard, move |run| collect::run(run, shard))?;
+        }
+        Ok(())
+    }
+
+    fn spawn(
+        &self,
+        starting: &mut Active,
+        role: Role,
+        index: u32,
+        body: impl FnOnce(&Run) + Send + 'static,
+    ) -> Result<(), Status> {
+        let run = starting.run.clone();
+        let body = ThreadBody::new(move || {
+            // The boundary of the thread: a panic ends the thread and is reported, and stop does not wait for it.
+            if catch_unwind(AssertUnwindSafe(|| body(&run))).is_err() {
+                run.report(Status::LANEPIPE_E_PANIC, role, index, 0, 1, "internal error");
+            }
+            run.note_exit(role);
+        });
+        let thread = self
+            .config
+            .hooks
+            .spawn(role, index, body)
+            .ok_or(Status::LANEPIPE_E_THREAD)?;
+        starting.threads.push((role, thread));
+        Ok(())
+    }
+
+    /// Ends and joins the threads role by role; false if `deadline` passed first.
+    fn finish(&self, active: &mut Active, deadline: u64) -> bool {
+        let run = active.run.clone();
+        while let Some(role) = STOP_ORDER.get(active.phase).copied() {
+            match role {
+                Role::Sentinel | Role::Drain => run.stop_intake(),
+                Role::Replenish => run.circulation.stop(),
+                Role::Collect => (0..run.shards).for_each(|shard| self.pool.ready(shard).close()),
+            }
+            let started = active.threads.iter().filter(|(at, _)| *at == role).count() as u32;
+            if !run.wait_exit(role, started, deadline) {
+                return false;
+            }
+            active.threads.retain(|(at, thread)| {
+                if *at == role {
+                    self.config.hooks.join(*thread);
+                }
+                *at != role
+            });
+            active.phase += 1;
+        }
+        true
+    }
+}
+
+impl Drop for Profiler {
+    fn drop(&mut self) {
+        // Threads hold callbacks whose context may go with the profiler.
+        let _ = self.stop(Deadline::NEVER);
+    }
+}
+
+/// Marks a thread inside start or stop.
+struct Inside<'a>(&'a AtomicBool);
+
+impl Drop for Inside<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+}

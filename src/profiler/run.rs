@@ -1,0 +1,123 @@
+//! What the threads of one run share.
+
+use super::circulation::Circulation;
+use super::config::{Config, Role};
+use super::fault::FaultRecord;
+use super::shared_link::SharedLink;
+use super::stats::Stats;
+use crate::event::EventCount;
+use crate::log;
+use crate::pool::Pool;
+use crate::status::Status;
+use crate::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use crate::sync::{CachePadded, Edge};
+use std::sync::Arc;
+
+const S1: Edge = Edge::new("profiler.S1", Ordering::Release);
+const S2: Edge = Edge::new("profiler.S2", Ordering::Acquire);
+
+/// Tells the intake threads to make their last pass, and carries what the stopper has seen.
+pub(super) struct StopFlag(AtomicBool);
+
+impl StopFlag {
+    pub(super) fn new() -> Self {
+        Self(AtomicBool::new(false))
+    }
+
+    pub(super) fn raise(&self) {
+        // [S1] Release: pairs with [S2]; the device's last publication happens before the last pass.
+        self.0.store(true, S1.order());
+    }
+
+    pub(super) fn is_raised(&self) -> bool {
+        // [S2] Acquire: pairs with [S1].
+        self.0.load(S2.order())
+    }
+}
+
+/// State of one run, from start to stop.
+pub(super) struct Run {
+    pub(super) pool: Arc<Pool>,
+    pub(super) config: Arc<Config>,
+    pub(super) stats: Arc<Stats>,
+    pub(super) fault: Arc<FaultRecord>,
+    pub(super) link: SharedLink,
+    /// Live shards; fixed for the run.
+    pub(super) shards: u32,
+    /// Tail of each ready queue as the sentinel saw it last; written by the sentinel only.
+    pub(super) announced: Box<[AtomicU32]>,
+    /// One per shard: the drain thread sleeps here.
+    pub(super) drain_events: Box<[CachePadded<EventCount>]>,
+    pub(super) sentinel_event: EventCount,
+    /// The replenish thread sleeps here, and what it goes by.
+    pub(super) circulation: Circulation,
+    /// Ends the sentinel and the drain threads.
+    intake_stopped: StopFlag,
+    /// Threads that have ended, by role.
+    exited: [AtomicU32; 4],
+    /// The stopper sleeps here.
+    exit_event: EventCount,
+}
+
+impl Run {
+    pub(super) fn new(pool: Arc<Pool>, config: Arc<Config>, stats: Arc<Stats>, fault: Arc<FaultRecord>) -> Self {
+        let shards = pool.live_shards();
+        Self {
+            link: SharedLink::new(pool.memory()),
+            announced: config
+                .queues
+                .iter()
+                .map(|queue| AtomicU32::new(queue.port.own_head()))
+                .collect(),
+            drain_events: (0..shards).map(|_| CachePadded::new(EventCount::new())).collect(),
+            sentinel_event: EventCount::new(),
+            circulation: Circulation::new(&pool, shards),
+            intake_stopped: StopFlag::new(),
+            exited: Default::default(),
+            exit_event: EventCount::new(),
+            shards,
+            pool,
+            config,
+            stats,
+            fault,
+        }
+    }
+
+    /// Ends the sentinel and the drain threads. The stopper has seen the device's last publication.
+    pub(super) fn stop_intake(&self) {
+        self.intake_stopped.raise();
+        self.sentinel_event.notify();
+        self.drain_events.iter().for_each(|event| event.notify());
+    }
+
+    /// Whether intake is to end.
+    pub(super) fn intake_stopped(&self) -> bool {
+        self.intake_stopped.is_raised()
+    }
+
+    /// Notes that a thread of `role` is about to end.
+    pub(super) fn note_exit(&self, role: Role) {
+        // Relaxed: only tells that a join will not block long; the join orders memory.
+        self.exited[role as usize].fetch_add(1, Ordering::Relaxed);
+        self.exit_event.notify();
+    }
+
+    /// Waits until `count` threads of `role` have ended; false if `deadline` passed first.
+    pub(super) fn wait_exit(&self, role: Role, count: u32, deadline: u64) -> bool {
+        let exited = &self.exited[role as usize];
+        self.exit_event
+            .wait_until(deadline, 0, || (exited.load(Ordering::Relaxed) >= count).then_some(()))
+            .is_ok()
+    }
+
+    /// Notes and reports a fault; the `count`th of its sort.
+    #[cold]
+    pub(super) fn report(&self, status: Status, role: Role, index: u32, value: u64, count: u64, what: &str) {
+        self.fault.note(status, role, index, value);
+        self.pool.logger().log_occurrence(
+            log::ERROR,
+            count,
+            format_args!("{role:?} {index}: {what} ({value:#x}): {status:?}"),
+        );
+    }
+}

@@ -1,0 +1,1 @@
+//! The profiler against a simulated device.

@@ -1,0 +1,417 @@
+//! The ring of elements whose size is known at run time, in memory of the caller.
+
+use super::byte_header::{ConsumerSide, Header, Line, MAGIC, ProducerSide, Shape, check_address, check_shape};
+use super::index::{ConsumerEnd, EndGuard, ProducerEnd, Run, length};
+use super::slots::{GUARD, Tracker};
+use crate::status::Status;
+use core::ptr::NonNull;
+
+/// Alignment that a [`ByteRing`] requires of its memory, in bytes.
+pub const BYTE_RING_ALIGN: usize = 64;
+
+/// Largest element of a [`ByteRing`], in bytes.
+pub const MAX_ELEMENT_SIZE: usize = 4096;
+
+/// Two contiguous runs of elements; the second one follows the first in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ByteRuns {
+    /// First element of the first run.
+    pub first: *mut u8,
+    /// Elements in the first run.
+    pub first_count: usize,
+    /// First element of the second run.
+    pub second: *mut u8,
+    /// Elements in the second run, often 0.
+    pub second_count: usize,
+}
+
+impl ByteRuns {
+    /// Elements in both runs.
+    #[inline]
+    pub fn count(&self) -> usize {
+        self.first_count.wrapping_add(self.second_count)
+    }
+}
+
+/// A handle of a ring that lies in memory of the caller: header, slots, guard line. Copies are the same ring.
+///
+/// The memory belongs to the caller, who keeps it readable, writable and otherwise untouched as long as a handle is
+/// used. Roles are as for [`Ring`](super::Ring): one producer and one consumer at a time, handed over only with
+/// synchronisation. No method blocks, allocates or panics.
+#[derive(Debug, Clone, Copy)]
+#[repr(transparent)]
+pub struct ByteRing {
+    header: NonNull<Header>,
+}
+
+// SAFETY: a handle is an address; every access to shared state behind it is atomic or belongs to one role, and the
+// unsafe methods require that each role has one owner.
+unsafe impl Send for ByteRing {}
+// SAFETY: as for `Send`; the safe methods only load atomics and what never changes.
+unsafe impl Sync for ByteRing {}
+
+/// Copies `count` elements of `size` bytes. A single element of one of the pipeline's payload sizes moves without a call.
+///
+/// # Safety
+///
+/// As for `copy_nonoverlapping` of `count * size` bytes.
+#[inline(always)]
+unsafe fn copy(from: *const u8, to: *mut u8, count: usize, size: usize) {
+    // SAFETY: every arm copies `count * size` bytes, as the caller vouches for.
+    unsafe {
+        match (count, size) {
+            (1, 16) => from.copy_to_nonoverlapping(to, 16),
+            (1, 32) => from.copy_to_nonoverlapping(to, 32),
+            (1, 40) => from.copy_to_nonoverlapping(to, 40),
+            (1, 48) => from.copy_to_nonoverlapping(to, 48),
+            (1, 56) => from.copy_to_nonoverlapping(to, 56),
+            _ => from.copy_to_nonoverlapping(to, count.wrapping_mul(size)),
+        }
+    }
+}
+
+impl ByteRing {
+    /// Bytes of memory that a ring of `capacity` elements of `element_size` bytes takes; `None` when either is 0 or
+    /// above its cap ([`MAX_CAPACITY`], [`MAX_ELEMENT_SIZE`]).
+    pub fn required_size(capacity: u32, element_size: u32) -> Option<usize> {
+        check_shape(capacity, element_size).ok().map(|(_, size)| size)
+    }
+
+    /// Makes an empty ring in the `len` bytes at `mem`, whatever they hold. Attaching elsewhere must be ordered after
+    /// this by means of the caller.
+    ///
+    /// # Errors
+    ///
+    /// `LANEPIPE_E_NULL`: `mem` is null. `LANEPIPE_E_MISALIGNED`: it is not aligned to [`BYTE_RING_ALIGN`].
+    /// `LANEPIPE_E_INVALID`: a count is 0, or `len` is below [`ByteRing::required_size`]. `LANEPIPE_E_TOO_LARGE`: a
+    /// count is above its cap.
+    ///
+    /// # Safety
+    ///
+    /// The `len` bytes at `mem` are the caller's to write, and nobody else accesses them during the call.
+    pub unsafe fn init(mem: *mut u8, len: usize, capacity: u32, element_size: u32) -> Result<Self, Status> {
+        // SAFETY: as promised to this function.
+        unsafe { Self::init_at(mem, len, capacity, element_size, 0) }
+    }
+
+    /// As [`ByteRing::init`], with both indices at `start`.
+    ///
+    /// # Safety
+    ///
+    /// As for [`ByteRing::init`].
+    pub(super) unsafe fn init_at(
+        mem: *mut u8,
+        len: usize,
+        capacity: u32,
+        element_size: u32,
+        start: u32,
+    ) -> Result<Self, Status> {
+        let header = check_address(mem)?;
+        let (mask, size) = check_shape(capacity, element_size)?;
+        if len < size {
+            return Err(Status::LANEPIPE_E_INVALID);
+        }
+        let value = Header {
+            shape: Line::new(Shape {
+                magic: MAGIC,
+                size: size as u64,
+                capacity,
+                element_size,
+                tracker: Tracker::new((mask as usize).wrapping_add(1)),
+            }),
+            producer: Line::new(ProducerSide {
+                end: ProducerEnd::new(start, capacity, mask),
+                element_size,
+            }),
+            consumer: Line::new(ConsumerSide {
+                end: ConsumerEnd::new(start, capacity, mask),
+                element_size,
+            }),
+            guard: [0; GUARD],
+        };
+        // SAFETY: the memory is the caller's, aligned and large enough, and nobody else accesses it.
+        unsafe { header.write(value) };
+        Ok(Self { header })
+    }
+
+    /// The ring that [`ByteRing::init`] made at `mem`. Stateless: attaching has no effect on the ring, and a handle
+    /// needs no release.
+    ///
+    /// # Errors
+    ///
+    /// `LANEPIPE_E_NULL` and `LANEPIPE_E_MISALIGNED` as for `init`. `LANEPIPE_E_CORRUPT`: there is no consistent ring.
+    ///
+    /// # Safety
+    ///
+    /// `mem` is null, or the 512 bytes there are readable; if they hold a consistent ring, the caller owns all of its
+    /// memory. No `init` of the same memory runs.
+    pub unsafe fn attach(mem: *mut u8) -> Result<Self, Status> {
+        let ring = Self {
+            header: check_address(mem)?,
+        };
+        let header = ring.header();
+        let shape = &header.shape.value;
+        if shape.magic != MAGIC {
+            return Err(Status::LANEPIPE_E_CORRUPT);
+        }
+        let Ok((mask, size)) = check_shape(shape.capacity, shape.element_size) else {
+            return Err(Status::LANEPIPE_E_CORRUPT);
+        };
+        let (producer, consumer) = (&header.producer.value, &header.consumer.value);
+        let consistent = shape.size == size as u64
+            && producer.end.mask() == mask
+            && consumer.end.mask() == mask
+            && producer.end.limit() == shape.capacity
+            && consumer.end.limit() == shape.capacity
+            && producer.element_size == shape.element_size
+            && consumer.element_size == shape.element_size;
+        if consistent {
+            Ok(ring)
+        } else {
+            Err(Status::LANEPIPE_E_CORRUPT)
+        }
+    }
+
+    /// As [`ByteRing::attach`], for memory whose length is known.
+    ///
+    /// # Errors
+    ///
+    /// As for `attach`, and `LANEPIPE_E_INVALID` when `len` is below the size of the ring there.
+    ///
+    /// # Safety
+    ///
+    /// The `len` bytes at `mem` are readable and the caller's, or `mem` is null. No `init` of the same memory runs.
+    pub unsafe fn attach_within(mem: *mut u8, len: usize) -> Result<Self, Status> {
+        check_address(mem)?;
+        if len < size_of::<Header>() {
+            return Err(Status::LANEPIPE_E_INVALID);
+        }
+        // SAFETY: the header lies within the caller's memory; a ring that does not is not handed out below.
+        let ring = unsafe { Self::attach(mem) }?;
+        if ring.header().shape.value.size > len as u64 {
+            Err(Status::LANEPIPE_E_INVALID)
+        } else {
+            Ok(ring)
+        }
+    }
+
+    #[inline(always)]
+    fn header(&self) -> &Header {
+        // SAFETY: a handle is only made over an aligned header in memory that outlives it; everything in the header is
+        // atomic, in a cell of one role, or never written again.
+        unsafe { self.header.as_ref() }
+    }
+
+    #[inline(always)]
+    fn slots(&self) -> *mut u8 {
+        // SAFETY: the slots follow the header in the same memory.
+        unsafe { self.header.as_ptr().add(1).cast() }
+    }
+
+    /// Elements the ring can hold.
+    #[inline]
+    pub fn capacity(&self) -> usize {
+        self.header().shape.value.capacity as usize
+    }
+
+    /// Bytes in an element.
+    #[inline]
+    pub fn element_size(&self) -> usize {
+        self.header().shape.value.element_size as usize
+    }
+
+    /// Elements stored, as [`Ring::len`](super::Ring::len).
+    #[inline]
+    pub fn len(&self) -> usize {
+        let header = self.header();
+        length(&header.producer.value.end, &header.consumer.value.end) as usize
+    }
+
+    /// Whether [`ByteRing::len`] is 0.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Marks the producer end as in use; `None` when another checked call is inside it.
+    #[inline]
+    pub fn enter_producer(&self) -> Option<EndGuard<'_>> {
+        self.header().producer.value.end.enter()
+    }
+
+    /// Marks the consumer end as in use; `None` when another checked call is inside it.
+    #[inline]
+    pub fn enter_consumer(&self) -> Option<EndGuard<'_>> {
+        self.header().consumer.value.end.enter()
+    }
+
+    /// Stores as many of the `count` elements at `src` as fit, in order, with one index change; returns how many.
+    ///
+    /// # Safety
+    ///
+    /// The caller plays the producer, alone. `src` is readable for `count` elements and not in the ring's memory.
+    #[inline]
+    pub unsafe fn push_n(&self, src: *const u8, count: usize) -> usize {
+        let side = &self.header().producer.value;
+        // SAFETY: the caller plays the producer.
+        let run = unsafe { self.claimed(count) };
+        if run.count == 0 {
+            return 0;
+        }
+        let size = side.element_size as usize;
+        let (slot, first, second) = run.split(side.end.mask());
+        self.track_write(slot, first, second);
+        // SAFETY: the claimed slots are the producer's and the first run ends with the storage at the latest.
+        unsafe { copy(src, self.slots().add(slot.wrapping_mul(size)), first, size) };
+        if second != 0 {
+            // SAFETY: as above; the second run starts the storage.
+            unsafe { copy(src.add(first.wrapping_mul(size)), self.slots(), second, size) };
+        }
+        // SAFETY: the caller plays the producer, and the claimed slots are written.
+        unsafe { side.end.publish(run.start.wrapping_add(run.count)) };
+        run.count as usize
+    }
+
+    /// Takes up to `max` elements, oldest first, into the memory at `dst`, with one index change; returns how many.
+    ///
+    /// # Safety
+    ///
+    /// The caller plays the consumer, alone. `dst` is writable for `max` elements and not in the ring's memory.
+    #[inline]
+    pub unsafe fn pop_n(&self, dst: *mut u8, max: usize) -> usize {
+        let side = &self.header().consumer.value;
+        // SAFETY: the caller plays the consumer.
+        let run = unsafe { self.granted(max) };
+        if run.count == 0 {
+            return 0;
+        }
+        let size = side.element_size as usize;
+        let (slot, first, second) = run.split(side.end.mask());
+        self.track_read(slot, first, second);
+        // SAFETY: the granted slots hold elements and the first run ends with the storage at the latest.
+        unsafe { copy(self.slots().add(slot.wrapping_mul(size)), dst, first, size) };
+        if second != 0 {
+            // SAFETY: as above; the second run starts the storage.
+            unsafe { copy(self.slots(), dst.add(first.wrapping_mul(size)), second, size) };
+        }
+        // SAFETY: the caller plays the consumer, and the elements are copied out.
+        unsafe { side.end.release(run.start.wrapping_add(run.count)) };
+        run.count as usize
+    }
+
+    /// Up to `max` free slots, for the producer to fill in place and to make visible with [`ByteRing::publish`].
+    ///
+    /// # Safety
+    ///
+    /// The caller plays the producer, alone, until it has published.
+    #[inline]
+    pub unsafe fn claim(&self, max: usize) -> ByteRuns {
+        // SAFETY: the caller plays the producer.
+        let run = unsafe { self.claimed(max) };
+        let (slot, first, second) = run.split(self.header().producer.value.end.mask());
+        self.track_write(slot, first, second);
+        self.runs(slot, first, second)
+    }
+
+    /// Makes the first `count` elements of the last claim visible to the consumer.
+    ///
+    /// # Safety
+    ///
+    /// The caller plays the producer, alone; the last claim covers `count` elements, and they are written.
+    #[inline]
+    pub unsafe fn publish(&self, count: usize) {
+        // SAFETY: the caller plays the producer; an empty claim only reads its own index.
+        let start = unsafe { self.claimed(0) }.start;
+        // SAFETY: the caller plays the producer and vouches for the written elements.
+        unsafe {
+            self.header()
+                .producer
+                .value
+                .end
+                .publish(start.wrapping_add(count as u32))
+        };
+    }
+
+    /// Up to `max` of the oldest elements, for the consumer to read in place and to give back with
+    /// [`ByteRing::release`].
+    ///
+    /// # Safety
+    ///
+    /// The caller plays the consumer, alone, until it has released.
+    #[inline]
+    pub unsafe fn front(&self, max: usize) -> ByteRuns {
+        // SAFETY: the caller plays the consumer.
+        let run = unsafe { self.granted(max) };
+        let (slot, first, second) = run.split(self.header().consumer.value.end.mask());
+        self.track_read(slot, first, second);
+        self.runs(slot, first, second)
+    }
+
+    /// Gives the slots of the `count` oldest elements back to the producer.
+    ///
+    /// # Safety
+    ///
+    /// The caller plays the consumer, alone; the last `front` covers `count` elements, and they are no longer read.
+    #[inline]
+    pub unsafe fn release(&self, count: usize) {
+        // SAFETY: the caller plays the consumer; an empty grant only reads its own index.
+        let start = unsafe { self.granted(0) }.start;
+        // SAFETY: the caller plays the consumer and vouches for the end of its reads.
+        unsafe {
+            self.header()
+                .consumer
+                .value
+                .end
+                .release(start.wrapping_add(count as u32))
+        };
+    }
+
+    /// # Safety
+    ///
+    /// The caller plays the producer, alone.
+    #[inline(always)]
+    unsafe fn claimed(&self, max: usize) -> Run {
+        let header = self.header();
+        let end = &header.producer.value.end;
+        // SAFETY: the caller plays the producer.
+        unsafe { end.claim(&header.consumer.value.end, max.min(end.limit() as usize) as u32) }
+    }
+
+    /// # Safety
+    ///
+    /// The caller plays the consumer, alone.
+    #[inline(always)]
+    unsafe fn granted(&self, max: usize) -> Run {
+        let header = self.header();
+        let end = &header.consumer.value.end;
+        // SAFETY: the caller plays the consumer.
+        unsafe { end.available(&header.producer.value.end, max.min(end.limit() as usize) as u32) }
+    }
+
+    #[inline(always)]
+    fn track_write(&self, slot: usize, first: usize, second: usize) {
+        let tracker = &self.header().shape.value.tracker;
+        tracker.write(slot, first);
+        tracker.write(0, second);
+    }
+
+    #[inline(always)]
+    fn track_read(&self, slot: usize, first: usize, second: usize) {
+        let tracker = &self.header().shape.value.tracker;
+        tracker.read(slot, first);
+        tracker.read(0, second);
+    }
+
+    #[inline(always)]
+    fn runs(&self, slot: usize, first_count: usize, second_count: usize) -> ByteRuns {
+        let offset = slot.wrapping_mul(self.element_size());
+        // SAFETY: a masked slot is within the storage.
+        let first = unsafe { self.slots().add(offset) };
+        ByteRuns {
+            first,
+            first_count,
+            second: self.slots(),
+            second_count,
+        }
+    }
+}
