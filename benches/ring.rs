@@ -205,7 +205,9 @@ fn theirs_chunks(count: u64) -> f64 {
         move || {
             let (mut seen, mut sum) = (0, 0u64);
             while seen < count {
-                let available = consumer.slots().min(CHUNK);
+                // As our side does: the far index is read only when the cached copy does not cover a chunk.
+                let cached = consumer.cached_slots();
+                let available = if cached < CHUNK { consumer.slots() } else { cached }.min(CHUNK);
                 if available == 0 {
                     core::hint::spin_loop();
                     continue;

@@ -109,10 +109,16 @@ function(lanepipe_build_libraries)
     set(device_out "${PROJECT_BINARY_DIR}/cargo-device/${triple}/device")
     set(device_cargo "${device_out}/${CMAKE_STATIC_LIBRARY_PREFIX}lanepipe${CMAKE_STATIC_LIBRARY_SUFFIX}")
     set(device "${device_out}/${CMAKE_STATIC_LIBRARY_PREFIX}lanepipe_device${CMAKE_STATIC_LIBRARY_SUFFIX}")
+    set(device_rustc "")
+    if(triple MATCHES "^aarch64-.*linux")
+        # The helpers that choose atomics at run time ask the operating system, which a device image does not have.
+        set(device_rustc -- -Ctarget-feature=-outline-atomics)
+    endif()
     add_custom_command(
         OUTPUT "${device_cargo}" "${device}"
         COMMAND ${CMAKE_COMMAND} -E env ${env} "${CARGO_EXECUTABLE}" rustc ${common} --profile device
                 --target-dir "${PROJECT_BINARY_DIR}/cargo-device" --no-default-features --crate-type staticlib
+                ${device_rustc}
         COMMAND ${CMAKE_COMMAND} -E touch "${device_cargo}"
         COMMAND ${CMAKE_COMMAND} -E copy "${device_cargo}" "${device}"
         DEPFILE "${device_out}/${CMAKE_STATIC_LIBRARY_PREFIX}lanepipe.d"

@@ -52,7 +52,8 @@ class Step:
         process = subprocess.Popen(
             command,
             cwd=ROOT,
-            env={**os.environ, **(env or {})},
+            # Negative models panic on purpose, thousands of frames deep in all.
+            env={**os.environ, "RUST_BACKTRACE": "0", **(env or {})},
             stdin=subprocess.DEVNULL,
             stdout=self.log,
             stderr=subprocess.STDOUT,

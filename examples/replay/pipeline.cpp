@@ -189,6 +189,7 @@ bool Pipeline::create_profiler(std::string &error) {
     lanepipe::ProfilerConfig config;
     config.queue_count = region_.threads;
     config.instance_count = region_.instances();
+    config.kind_count = kKinds;
     config.collect_batch = 16;
     config.queues = queues.data();
     config.instances = instances.data();

@@ -145,8 +145,19 @@
 #define LANEPIPE_PROFILER_STOPPING 2
 #endif
 
+// Alignment of memory for a ring, in bytes.
+#define LANEPIPE_RING_ALIGN 64
+
+// Largest element in bytes.
+#define LANEPIPE_RING_MAX_ELEMENT_SIZE 4096
+
+// Most elements of a ring.
+#define LANEPIPE_RING_MAX_CAPACITY (1 << 24)
+
+#if defined(LANEPIPE_HOST)
 // Length of `lanepipe_error_t::message` in bytes, terminator included.
 #define LANEPIPE_ERROR_MESSAGE_SIZE 240
+#endif
 
 // Version of the binary interface. Grows with every change that breaks a caller compiled earlier; it is the number in
 // the shared library's SONAME.
@@ -337,6 +348,12 @@ typedef struct lanepipe_pool_t lanepipe_pool_t;
 typedef struct lanepipe_profiler_t lanepipe_profiler_t;
 #endif
 
+// The consumer end of a ring: one thread at a time, the same until it is handed over with synchronisation. Opaque.
+typedef struct lanepipe_ring_consumer_t lanepipe_ring_consumer_t;
+
+// The producer end of a ring: one thread at a time, the same until it is handed over with synchronisation. Opaque.
+typedef struct lanepipe_ring_producer_t lanepipe_ring_producer_t;
+
 #if defined(LANEPIPE_HOST)
 // Takes one message: terminated UTF-8 text without line end, valid during the call. Called from any thread that uses the
 // object, several at once, never with a lock held and never on a fault-free hot path.
@@ -383,6 +400,7 @@ typedef struct lanepipe_pool_config_t {
 } lanepipe_pool_config_t;
 #endif
 
+#if defined(LANEPIPE_HOST)
 // Detail of a failed call that creates an object. Owned and zeroed by the caller, who sets `struct_size`.
 typedef struct lanepipe_error_t {
     // `sizeof(lanepipe_error_t)`, set by the caller.
@@ -396,6 +414,7 @@ typedef struct lanepipe_error_t {
     // What was wrong, as terminated UTF-8 text.
     char message[LANEPIPE_ERROR_MESSAGE_SIZE];
 } lanepipe_error_t;
+#endif
 
 #if defined(LANEPIPE_HOST)
 // Allocates `size` bytes of device memory; null when there is none. Runs on the thread that calls an allocating
@@ -1155,6 +1174,94 @@ lanepipe_status_t lanepipe_profiler_get_shard_stats(const struct lanepipe_profil
 lanepipe_status_t lanepipe_profiler_get_fault(const struct lanepipe_profiler_t *profiler,
                                               struct lanepipe_fault_t *fault);
 #endif
+
+// Bytes of memory for a ring of `capacity` elements of `element_size` bytes. Any thread.
+//
+// # Safety
+//
+// `size` is null or writable.
+lanepipe_status_t lanepipe_ring_required_size(uint32_t capacity, uint32_t element_size, size_t *size);
+
+// Makes an empty ring of `capacity` (exact limit, 1 to `LANEPIPE_RING_MAX_CAPACITY`) elements of `element_size` (1 to
+// `LANEPIPE_RING_MAX_ELEMENT_SIZE`) bytes in `length` bytes of memory at `memory`, which is aligned to
+// `LANEPIPE_RING_ALIGN` and stays the caller's. The ends lie in that memory and end with it. Any thread; nobody else uses
+// the memory.
+//
+// # Safety
+//
+// `memory` is null or writable for `length` bytes; the other pointers are null or writable.
+lanepipe_status_t lanepipe_ring_init(void *memory,
+                                     size_t length,
+                                     uint32_t capacity,
+                                     uint32_t element_size,
+                                     struct lanepipe_ring_producer_t **producer,
+                                     struct lanepipe_ring_consumer_t **consumer);
+
+// Finds a ring that `lanepipe_ring_init` made in memory at `memory`, for instance from the other side of a boundary.
+// Checks that the memory holds a sound ring, not who uses it. Any thread.
+//
+// # Safety
+//
+// `memory` is null or readable for `length` bytes; the other pointers are null or writable.
+lanepipe_status_t lanepipe_ring_attach(void *memory,
+                                       size_t length,
+                                       struct lanepipe_ring_producer_t **producer,
+                                       struct lanepipe_ring_consumer_t **consumer);
+
+#if defined(LANEPIPE_HOST)
+// As `lanepipe_ring_init`, in memory of its own. The caller owns both ends and gives them back with
+// `lanepipe_ring_destroy`.
+//
+// # Safety
+//
+// Pointers are null or writable.
+lanepipe_status_t lanepipe_ring_create(uint32_t capacity,
+                                       uint32_t element_size,
+                                       struct lanepipe_ring_producer_t **producer,
+                                       struct lanepipe_ring_consumer_t **consumer);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Frees a ring made by `lanepipe_ring_create`, with what it still holds. Both ends null: nothing to do. No thread is
+// inside a call.
+//
+// # Safety
+//
+// The ends are null or those of one ring made by `lanepipe_ring_create`, and are not used again.
+lanepipe_status_t lanepipe_ring_destroy(struct lanepipe_ring_producer_t *producer,
+                                        struct lanepipe_ring_consumer_t *consumer);
+#endif
+
+// Stores up to `count` elements, back to back at `elements`, with one index change. `*pushed` is written on
+// `LANEPIPE_OK` and `LANEPIPE_FULL` (fewer than `count` fitted). `LANEPIPE_E_OVERLAP` if another thread is inside a call
+// of this end. Owner of the end; never blocks.
+//
+// # Safety
+//
+// The end is null or live; `elements` is null or readable for `count` elements, `pushed` null or writable.
+lanepipe_status_t lanepipe_ring_push(struct lanepipe_ring_producer_t *producer,
+                                     const void *elements,
+                                     size_t count,
+                                     size_t *pushed);
+
+// Takes up to `max` elements, oldest first, into the memory at `elements`, with one index change. `*popped` is written
+// on `LANEPIPE_OK` and `LANEPIPE_EMPTY` (none). `LANEPIPE_E_OVERLAP` if another thread is inside a call of this end. Owner
+// of the end; never blocks.
+//
+// # Safety
+//
+// The end is null or live; `elements` is null or writable for `max` elements, `popped` null or writable.
+lanepipe_status_t lanepipe_ring_pop(struct lanepipe_ring_consumer_t *consumer,
+                                    void *elements,
+                                    size_t max,
+                                    size_t *popped);
+
+// Elements stored: exact at rest, never above the capacity. Either owner.
+//
+// # Safety
+//
+// The end is null or live; `count` is null or writable.
+lanepipe_status_t lanepipe_ring_get_count(const struct lanepipe_ring_consumer_t *consumer, size_t *count);
 
 // Name of a status, for instance `"LANEPIPE_E_NULL"`.
 //

@@ -6,6 +6,8 @@
 #[cfg(feature = "std")]
 mod args;
 #[cfg(feature = "std")]
+mod failure;
+#[cfg(feature = "std")]
 mod guard;
 #[cfg(feature = "std")]
 mod log;
@@ -15,5 +17,6 @@ mod memory;
 mod pool;
 #[cfg(feature = "std")]
 mod profiler;
+mod ring;
 mod status;
 mod version;

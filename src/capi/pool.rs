@@ -1,6 +1,7 @@
 //! The pool: buffers, lanes, blocks, mappings, audit.
 
-use super::args::{Sized32, array, check, check_array, check_sized, fail, object, problem, sized};
+use super::args::{Sized32, array, check, check_array, check_sized, object, sized};
+use super::failure::{fail, problem};
 use super::guard::{Poison, guard, status_of};
 use super::log::lanepipe_log_sink_t;
 use super::memory::lanepipe_memory_t;

@@ -1,6 +1,7 @@
 //! The profiler: threads that carry buffers from device ready queues to the collector and back to device free queues.
 
-use super::args::{Sized32, array, check, check_sized, fail, object, problem, sized};
+use super::args::{Sized32, array, check, check_sized, object, sized};
+use super::failure::{fail, problem};
 use super::guard::{Poison, guard};
 use super::pool::{deadline, lanepipe_buffer_t, lanepipe_pool_t};
 use super::status::lanepipe_error_t;

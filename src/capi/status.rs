@@ -64,9 +64,11 @@ status_names!(
 );
 
 /// Length of `lanepipe_error_t::message` in bytes, terminator included.
+#[cfg(feature = "std")]
 pub const LANEPIPE_ERROR_MESSAGE_SIZE: usize = 240;
 
 /// Detail of a failed call that creates an object. Owned and zeroed by the caller, who sets `struct_size`.
+#[cfg(feature = "std")]
 #[repr(C)]
 #[derive(Debug)]
 pub struct lanepipe_error_t {

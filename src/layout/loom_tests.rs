@@ -3,10 +3,21 @@
 use super::{Direct, FreePort, ReadyPort, Words64};
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::sync::model::{check, must_fail};
-use loom::sync::Arc;
 use loom::thread;
+use std::sync::Arc;
 
-struct LoomWords(Vec<AtomicU64>);
+/// Words of a model.
+pub(crate) struct LoomWords(Vec<AtomicU64>);
+
+impl LoomWords {
+    pub(crate) fn new(count: usize) -> Self {
+        Self((0..count).map(|_| AtomicU64::new(0)).collect())
+    }
+
+    pub(crate) fn get(&self, index: usize) -> u64 {
+        self.0[index].load(Ordering::Relaxed)
+    }
+}
 
 impl Words64 for LoomWords {
     type Word = AtomicU64;
@@ -15,15 +26,11 @@ impl Words64 for LoomWords {
     }
 }
 
-fn words(count: usize) -> LoomWords {
-    LoomWords((0..count).map(|_| AtomicU64::new(0)).collect())
-}
-
 fn ready_queue(capacity: u32) -> Arc<ReadyPort<AtomicU32, LoomWords>> {
     Arc::new(ReadyPort {
         head: AtomicU32::new(0),
         tail: AtomicU32::new(0),
-        entries: words(capacity as usize),
+        entries: LoomWords::new(capacity as usize),
         capacity,
         entry_words: 1,
     })
@@ -33,7 +40,7 @@ fn free_queue(slot_count: u32) -> Arc<FreePort<AtomicU32, LoomWords>> {
     Arc::new(FreePort {
         head: AtomicU32::new(0),
         tail: AtomicU32::new(0),
-        slots: words(slot_count as usize),
+        slots: LoomWords::new(slot_count as usize),
         slot_count,
     })
 }
@@ -42,32 +49,33 @@ fn free_queue(slot_count: u32) -> Arc<FreePort<AtomicU32, LoomWords>> {
 /// Every entry must arrive once and unharmed.
 fn ready_model(capacity: u32, count: u64) {
     let queue = ready_queue(capacity);
-    let device = {
+    // A thread of its own: loom never shows the thread that made an object its first value again.
+    let host = {
         let queue = queue.clone();
         thread::spawn(move || {
-            for value in 1..=count {
-                let tail = queue.tail.load(Ordering::Relaxed);
-                let next = (tail + 1) % queue.capacity;
-                while queue.head.load(Ordering::Acquire) == next {
+            let mut head = 0;
+            for expected in 1..=count {
+                while queue.tail(&Direct) == Ok(head) {
                     thread::yield_now();
                 }
-                queue.entries.0[tail as usize].store(value, Ordering::Relaxed);
-                queue.tail.store(next, Ordering::Release);
+                let mut entry = [0];
+                queue.read_entries(&Direct, head, &mut entry).unwrap();
+                assert_eq!(entry[0], expected);
+                head = (head + 1) % queue.capacity;
+                queue.publish_head(&Direct, head).unwrap();
             }
         })
     };
-    let mut head = 0;
-    for expected in 1..=count {
-        while queue.tail(&Direct) == Ok(head) {
+    for value in 1..=count {
+        let tail = queue.tail.load(Ordering::Relaxed);
+        let next = (tail + 1) % queue.capacity;
+        while queue.head.load(Ordering::Acquire) == next {
             thread::yield_now();
         }
-        let mut entry = [0];
-        queue.read_entries(&Direct, head, &mut entry).unwrap();
-        assert_eq!(entry[0], expected);
-        head = (head + 1) % queue.capacity;
-        queue.publish_head(&Direct, head).unwrap();
+        queue.entries.0[tail as usize].store(value, Ordering::Relaxed);
+        queue.tail.store(next, Ordering::Release);
     }
-    device.join().unwrap();
+    host.join().unwrap();
 }
 
 #[test]
@@ -113,7 +121,7 @@ fn free_model(count: u64) {
                 while queue.tail.load(Ordering::Acquire) == head {
                     thread::yield_now();
                 }
-                assert_eq!(queue.slots.0[(head % 2) as usize].load(Ordering::Relaxed), expected);
+                assert_eq!(queue.slots.get((head % 2) as usize), expected);
                 queue.head.store(head + 1, Ordering::Release);
             }
         })

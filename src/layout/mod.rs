@@ -19,6 +19,8 @@ mod loom_tests;
 mod port;
 
 pub use link::{Direct, Link, RawWords64, Words64};
+#[cfg(all(test, loom))]
+pub(crate) use loom_tests::LoomWords;
 pub use port::{FreePort, ReadyPort};
 
 use crate::sync::barrier::{rmb, wmb};

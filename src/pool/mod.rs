@@ -597,5 +597,7 @@ fn build<T>(count: u32, mut make: impl FnMut() -> Result<T, Status>) -> Result<B
     Ok(items.into_boxed_slice())
 }
 
+#[cfg(all(test, loom))]
+mod loom_tests;
 #[cfg(all(test, not(loom)))]
 mod tests;

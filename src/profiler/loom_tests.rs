@@ -1,1 +1,189 @@
+//! Models of what the threads of a run do to each other: stop, starved lanes, and the way of a done buffer.
 
+use super::circulation::Circulation;
+use super::run::StopFlag;
+use crate::event::{Deadline, EventCount};
+use crate::layout::{Direct, FreePort, LoomWords};
+use crate::ring::Ring;
+use crate::sync::atomic::{AtomicU32, Ordering};
+use crate::sync::model::{check, must_fail};
+use loom::thread;
+use std::sync::Arc;
+
+/// The device publishes, the stopper sees that and stops the run; the last pass must find the publication.
+fn stop_model() {
+    let tail = Arc::new(AtomicU32::new(0));
+    let flag = Arc::new(StopFlag::new());
+    let intake = {
+        let (tail, flag) = (tail.clone(), flag.clone());
+        thread::spawn(move || {
+            while !flag.is_raised() {
+                thread::yield_now();
+            }
+            assert_eq!(tail.load(Ordering::Acquire), 1, "the last pass missed a publication");
+        })
+    };
+    let device = thread::spawn(move || tail.store(1, Ordering::Release));
+    device.join().unwrap();
+    flag.raise();
+    intake.join().unwrap();
+}
+
+#[test]
+fn loom_stop_sees_everything() {
+    check(3, stop_model);
+    must_fail("profiler.S1", 3, stop_model);
+    must_fail("profiler.S2", 3, stop_model);
+}
+
+/// One lane of one shard: what drain, replenish and collect threads share.
+struct Shard {
+    circulation: Circulation,
+    demand: AtomicU32,
+    drain_event: EventCount,
+    lane: Ring<u64>,
+    done: Ring<u64>,
+}
+
+impl Shard {
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
+            circulation: Circulation::with_initial(vec![0].into(), 1),
+            demand: AtomicU32::new(0),
+            drain_event: EventCount::new(),
+            lane: Ring::new(1).unwrap(),
+            done: Ring::new(1).unwrap(),
+        })
+    }
+
+    /// The drain thread's way to a buffer for an empty free queue.
+    fn drain(&self) -> u64 {
+        let mut demanded = false;
+        loop {
+            // SAFETY: the model has one drain thread.
+            if let Some(buffer) = unsafe { self.lane.pop() } {
+                self.circulation.set_demand(&self.demand, u32::from(demanded), 0);
+                return buffer;
+            }
+            if !demanded {
+                self.circulation.set_demand(&self.demand, 0, 1);
+                demanded = true;
+            }
+            let _ = self
+                .drain_event
+                .wait_until(Deadline::NEVER, 0, || (!self.lane.is_empty()).then_some(()));
+        }
+    }
+
+    /// The replenish thread's way with one lane push.
+    fn supply(&self, buffer: u64) {
+        // SAFETY: the model has one replenish thread.
+        assert!(unsafe { self.lane.push(&buffer) });
+        self.circulation.order_push();
+        if self.demand.load(Ordering::Relaxed) != 0 {
+            self.drain_event.notify();
+        }
+    }
+
+    /// The replenish thread's wait for a done buffer.
+    fn await_done(&self) -> u64 {
+        loop {
+            let raised = self.circulation.raised();
+            // SAFETY: the model has one replenish thread.
+            if let Some(buffer) = unsafe { self.done.pop() } {
+                return buffer;
+            }
+            let _ = self.circulation.event.wait_until(Deadline::NEVER, 0, || {
+                (self.circulation.raised() != raised || !self.done.is_empty()).then_some(())
+            });
+        }
+    }
+}
+
+/// A buffer comes to the lane while the drain thread finds it dry and goes to sleep: it must not sleep on.
+fn starved_lane() {
+    let shard = Shard::new();
+    let drain = {
+        let shard = shard.clone();
+        thread::spawn(move || assert_eq!(shard.drain(), 7))
+    };
+    shard.supply(7);
+    drain.join().unwrap();
+}
+
+#[test]
+fn loom_starved_lane() {
+    check(3, starved_lane);
+    must_fail("profiler.Q1", 3, starved_lane);
+}
+
+/// A collect thread that sees no need to wake the replenish thread, and a drain thread that raises demand: one of the
+/// two must make it find the done buffer.
+fn done_while_starving() {
+    let shard = Shard::new();
+    let replenish = {
+        let shard = shard.clone();
+        thread::spawn(move || assert_eq!(shard.await_done(), 7))
+    };
+    let drain = {
+        let shard = shard.clone();
+        thread::spawn(move || shard.circulation.set_demand(&shard.demand, 0, 1))
+    };
+    // SAFETY: the model has one collect thread.
+    assert!(unsafe { shard.done.push(&7) });
+    shard.circulation.after_done(false);
+    drain.join().unwrap();
+    replenish.join().unwrap();
+}
+
+#[test]
+fn loom_done_while_starving() {
+    check(3, done_while_starving);
+    must_fail("profiler.C1", 3, done_while_starving);
+}
+
+/// One buffer from the collect thread through done ring and lane into a device free queue, while the drain thread
+/// starves: the device gets it, once.
+fn circulation() {
+    let shard = Shard::new();
+    let free = Arc::new(FreePort {
+        head: AtomicU32::new(0),
+        tail: AtomicU32::new(0),
+        slots: LoomWords::new(1),
+        slot_count: 1,
+    });
+    let replenish = {
+        let shard = shard.clone();
+        thread::spawn(move || {
+            let buffer = shard.await_done();
+            shard.supply(buffer);
+        })
+    };
+    let drain = {
+        let (shard, free) = (shard.clone(), free.clone());
+        thread::spawn(move || {
+            let buffer = shard.drain();
+            free.write_slots(&Direct, 0, &[buffer]).unwrap();
+            free.publish_tail(&Direct, 1).unwrap();
+        })
+    };
+    // SAFETY: the model has one collect thread.
+    assert!(unsafe { shard.done.push(&7) });
+    shard.circulation.after_done(false);
+    // The device.
+    while free.tail.load(Ordering::Acquire) == 0 {
+        thread::yield_now();
+    }
+    assert_eq!(free.slots.get(0), 7);
+    drain.join().unwrap();
+    replenish.join().unwrap();
+    assert!(shard.lane.is_empty() && shard.done.is_empty());
+    assert!(!shard.circulation.any_starving());
+}
+
+#[test]
+fn loom_circulation() {
+    check(2, circulation);
+    must_fail("layout.F1", 2, circulation);
+    must_fail("profiler.C1", 2, circulation);
+}

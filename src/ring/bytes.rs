@@ -72,7 +72,7 @@ unsafe fn copy(from: *const u8, to: *mut u8, count: usize, size: usize) {
 
 impl ByteRing {
     /// Bytes of memory that a ring of `capacity` elements of `element_size` bytes takes; `None` when either is 0 or
-    /// above its cap ([`MAX_CAPACITY`], [`MAX_ELEMENT_SIZE`]).
+    /// above its cap ([`MAX_CAPACITY`](super::MAX_CAPACITY), [`MAX_ELEMENT_SIZE`]).
     pub fn required_size(capacity: u32, element_size: u32) -> Option<usize> {
         check_shape(capacity, element_size).ok().map(|(_, size)| size)
     }
@@ -193,6 +193,22 @@ impl ByteRing {
         } else {
             Ok(ring)
         }
+    }
+
+    /// The ring at an address that [`ByteRing::as_ptr`] gave.
+    ///
+    /// # Safety
+    ///
+    /// There is a ring at `mem`, initialised and still there.
+    #[inline(always)]
+    pub const unsafe fn at(mem: NonNull<u8>) -> Self {
+        Self { header: mem.cast() }
+    }
+
+    /// The start of the ring's memory.
+    #[inline(always)]
+    pub const fn as_ptr(&self) -> *mut u8 {
+        self.header.as_ptr().cast()
     }
 
     #[inline(always)]

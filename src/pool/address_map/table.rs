@@ -96,7 +96,7 @@ impl<V> View<V> {
     fn from_tagged(tagged: *mut Bucket<V>) -> Self {
         Self {
             buckets: tagged.map_addr(|address| address & !(ALIGN - 1)),
-            bits: (tagged.addr() & (ALIGN - 1)) as u32,
+            shift: (tagged.addr() & (ALIGN - 1)) as u32,
         }
     }
 
