@@ -36,6 +36,7 @@ pub mod sync;
 #[cfg(not(any(feature = "std", test)))]
 mod device_panic {
     unsafe extern "C" {
+        /// Supplied by the device image: called if the library meets an internal error, which no function can reach.
         fn lanepipe_device_abort() -> !;
     }
 

@@ -50,7 +50,7 @@ size_t allocated() {
 
 // Threads that each run one job per round and live until the end.
 class Crew {
-public:
+  public:
     explicit Crew(unsigned count) : results_(count) {
         for (unsigned i = 0; i < count; ++i)
             threads_.emplace_back([this, i] { loop(i); });
@@ -80,7 +80,7 @@ public:
         return nullptr;
     }
 
-private:
+  private:
     void loop(unsigned index) {
         int seen = 0;
         std::unique_lock<std::mutex> lock(mutex_);

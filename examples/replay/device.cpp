@@ -157,8 +157,8 @@ bool DeviceThread::publish(Lane &lane) {
         if (!config_.drop) {
             store_release(gates.rq_contended, 1);
         }
-        if (config_.drop || lane.stuck || !wait(has_slot, ready_waits_, "wait for a ready slot")) {
-            lane.stuck = true;
+        if (config_.drop || stuck_ || !wait(has_slot, ready_waits_, "wait for a ready slot")) {
+            stuck_ = true;
             drop_contents(lane);
             return false;
         }
@@ -194,15 +194,15 @@ bool DeviceThread::pop_free(Lane &lane) {
     if (try_pop_free(lane)) {
         return true;
     }
-    if (config_.drop || lane.stuck) {
+    if (config_.drop || stuck_) {
         return false;
     }
     Gates &gates = view_.gates();
     store_release(gates.fq_contended, 1);
     const auto open = [&] { return load_acquire(gates.fq_freeze_active) == 0; };
     const auto popped = [&] { return open() && try_pop_free(lane); };
-    lane.stuck = !wait(popped, free_waits_, "wait for a free buffer");
-    return !lane.stuck;
+    stuck_ = !wait(popped, free_waits_, "wait for a free buffer");
+    return !stuck_;
 }
 
 bool DeviceThread::try_pop_free(Lane &lane) {

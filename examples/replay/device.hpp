@@ -80,7 +80,6 @@ class DeviceThread {
         BufferHeader *buffer = nullptr;
         uint64_t buffer_dev = 0;
         uint64_t filling_since_ns = 0;
-        bool stuck = false; // gave up once; waits no more, so that a stuck pipeline does not cost a wait per record
         DeviceBooks books;
     };
 
@@ -106,6 +105,8 @@ class DeviceThread {
     WaitStats ready_waits_;
     WaitStats free_waits_;
     WaitStats freeze_waits_;
+    // Gave up once and waits no more, so that a stuck pipeline does not cost a wait for each record.
+    bool stuck_ = false;
     uint64_t switches_ = 0;
     uint64_t switch_ns_ = 0;
     uint64_t run_ns_ = 0;

@@ -1276,6 +1276,7 @@ uint32_t lanepipe_abi_version(void);
 const char *lanepipe_version(void);
 
 #if !defined(LANEPIPE_HOST)
+// Supplied by the device image: called if the library meets an internal error, which no function can reach.
 extern void lanepipe_device_abort(void);
 #endif
 

@@ -64,9 +64,11 @@ impl Pool {
             let target = unsafe { self.route(&buffer, 0, &mut routed) };
             on_placed(&buffer, target);
             if target.is_none() {
-                // Every lane is full: nobody wants for buffers.
+                // Every lane is full: nobody wants for buffers. Parking fails only when memory is out.
+                let _ = self.retire(0, buffer);
                 break;
             }
+            routed.placed += 1;
         }
         routed
     }
@@ -79,6 +81,9 @@ impl Pool {
         unsafe {
             self.for_each_done(shard, |buffer| {
                 let target = self.route(buffer, shard as usize, routed);
+                if target.is_some() || self.retire(shard, *buffer).is_ok() {
+                    routed.placed += 1;
+                }
                 on_placed(buffer, target);
             });
         }
@@ -103,7 +108,7 @@ impl Pool {
     }
 
     /// Places one buffer: where demand is, else where the deficit is largest, else at its origin, else in any lane with
-    /// room, else among the parked. Returns the shard whose lane took it.
+    /// room. Returns the shard whose lane took it.
     ///
     /// # Safety
     ///
@@ -117,13 +122,9 @@ impl Pool {
         for shard in core::iter::once(wanted).chain(rest) {
             // SAFETY: the caller is the lanes' sole producer.
             if unsafe { self.push_recycled(shard as u32, buffer) } {
-                routed.placed += 1;
                 routed.touched |= 1 << shard;
                 return Some(shard);
             }
-        }
-        if self.retire(origin as u32, *buffer).is_ok() {
-            routed.placed += 1;
         }
         None
     }

@@ -1,1 +1,7 @@
-//! The pool on one thread, which may play every role.
+//! Tests of the pool on one thread that plays every role, and of its cold edges.
+
+mod edges;
+mod model;
+mod release;
+mod routing;
+mod support;

@@ -226,16 +226,17 @@ impl Profiler {
             .threads
             .try_reserve_exact(2 + 2 * run.shards as usize)
             .map_err(|_| Status::LANEPIPE_E_NO_MEMORY)?;
+        // Consumers before producers: should a later thread be refused, those that run can still end.
+        for shard in 0..run.shards {
+            self.spawn(starting, Role::Collect, shard, move |run| collect::run(run, shard))?;
+        }
+        let replenish = Replenish::new(&run);
+        self.spawn(starting, Role::Replenish, 0, move |run| replenish.run(run))?;
         for shard in 0..run.shards {
             let drain = Drain::new(&run, shard, &free, &starving);
             self.spawn(starting, Role::Drain, shard, move |run| drain.run(run))?;
         }
         self.spawn(starting, Role::Sentinel, 0, sentinel::run)?;
-        let replenish = Replenish::new(&run);
-        self.spawn(starting, Role::Replenish, 0, move |run| replenish.run(run))?;
-        for shard in 0..run.shards {
-            self.spawn(starting, Role::Collect, shard, move |run| collect::run(run, shard))?;
-        }
         Ok(())
     }
 

@@ -61,8 +61,8 @@ impl Replenish {
         done.placed + parked.placed != 0
     }
 
-    /// Allocates where a lane is below its warm target, or starves with no buffer of its kind in host hands that could
-    /// come back.
+    /// Allocates where a lane is below its warm target or starves, unless buffers that are in host hands will come back
+    /// and fill the gap: balance comes before growth.
     fn allocate(&mut self, run: &Run) -> bool {
         let mut allocated = false;
         for (kind, config) in (0u32..).zip(&run.config.kinds) {
@@ -70,12 +70,14 @@ impl Replenish {
                 .circulation
                 .entered(kind)
                 .saturating_sub(self.returned[kind as usize]);
+            let in_lanes = run.pool.recycled_total(kind) as u64;
+            let warm = u64::from(config.warm_target) * u64::from(run.shards);
             for shard in 0..run.shards {
                 let present = run.pool.recycled_len(shard, kind) as u32;
                 let demand = run.pool.demand(shard as usize, kind).load(Ordering::Relaxed);
                 let capacity = run.pool.config().recycled_capacity;
                 let target = config.warm_target.min(capacity);
-                let wanted = if present < target {
+                let wanted = if present < target && in_lanes + in_flight < warm {
                     (target - present).max(config.batch_size)
                 } else if demand > present && in_flight == 0 {
                     config.batch_size
