@@ -1,5 +1,7 @@
 //! The boundary: panics stop here, and a handle on which one was caught is poisoned.
 
+use super::log::global_log;
+use crate::log::{self, Logger};
 use crate::status::Status;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -32,6 +34,21 @@ impl Poison {
                 Status::LANEPIPE_E_PANIC
             }
         }
+    }
+}
+
+/// Leaves a line about a call that was refused or failed: with the handle's sink, or with the global one where there is
+/// no handle. That memory is short is for the caller to report: an allocator that runs dry may be nothing unusual.
+#[cold]
+#[inline(never)]
+pub(super) fn report(call: &str, status: Status, logger: Option<&Logger>) {
+    if status as i32 >= 0 || status == Status::LANEPIPE_E_NO_MEMORY {
+        return;
+    }
+    let message = format_args!("{call}: {status:?}");
+    match logger {
+        Some(logger) => logger.log(log::ERROR, message),
+        None => global_log(log::ERROR, message),
     }
 }
 

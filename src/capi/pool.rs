@@ -2,13 +2,13 @@
 
 use super::args::{Sized32, array, check, check_array, check_sized, object, sized};
 use super::failure::{fail, problem};
-use super::guard::{Poison, guard, status_of};
+use super::guard::{Poison, guard, report, status_of};
 use super::log::lanepipe_log_sink_t;
 use super::memory::lanepipe_memory_t;
 use super::status::lanepipe_error_t;
 use crate::event::{Deadline, WaitEnd, now};
 use crate::pool::ledger::Place;
-use crate::pool::{self, Buffer, Pool, PoolConfig};
+use crate::pool::{self, Buffer, Pool, PoolConfig, Problem};
 use crate::status::{Status, lanepipe_status_t};
 use core::ffi::c_void;
 use core::mem::MaybeUninit;
@@ -90,10 +90,18 @@ impl Sized32 for lanepipe_pool_config_t {}
 impl Sized32 for lanepipe_pool_audit_t {}
 
 impl lanepipe_pool_config_t {
-    fn native(&self) -> Result<PoolConfig, Status> {
+    fn native(&self) -> Result<PoolConfig, Problem> {
+        let refused = |what| Problem {
+            status: Status::LANEPIPE_E_INVALID,
+            what,
+        };
         if self.flags & !(LANEPIPE_POOL_STRICT | LANEPIPE_POOL_CHECK_OVERLAP) != 0 {
-            return Err(Status::LANEPIPE_E_INVALID);
+            return Err(refused("flags has bits that are not LANEPIPE_POOL_* flags"));
         }
+        let logger = self
+            .log
+            .logger()
+            .map_err(|_| refused("log.max_level is above LANEPIPE_LOG_DEBUG or log.reserved is not 0"))?;
         Ok(PoolConfig {
             shards: self.shards,
             kinds: self.kinds,
@@ -108,29 +116,38 @@ impl lanepipe_pool_config_t {
             } else {
                 self.block_granularity
             },
-            logger: self.log.logger()?,
+            logger,
         })
     }
 }
 
 /// Runs a call that may take a lock or allocate.
-fn cold(pool: *const lanepipe_pool_t, body: impl FnOnce(&Pool) -> Result<(), Status>) -> Status {
+fn cold(call: &str, pool: *const lanepipe_pool_t, body: impl FnOnce(&Pool) -> Result<(), Status>) -> Status {
     // SAFETY: every function of this section requires a live pool or null.
-    match unsafe { object(pool) } {
-        Ok(handle) => handle.poison.guard(|| body(&handle.pool)),
-        Err(status) => status,
+    let (status, logger) = match unsafe { object(pool) } {
+        Ok(handle) => (handle.poison.guard(|| body(&handle.pool)), Some(handle.pool.logger())),
+        Err(status) => (status, None),
+    };
+    if status != Status::LANEPIPE_OK {
+        report(call, status, logger);
     }
+    status
 }
 
 /// Runs a call of a hot path, which cannot panic.
 #[inline(always)]
-fn hot(pool: *const lanepipe_pool_t, body: impl FnOnce(&Pool) -> Result<(), Status>) -> Status {
+fn hot(call: &str, pool: *const lanepipe_pool_t, body: impl FnOnce(&Pool) -> Result<(), Status>) -> Status {
     // SAFETY: every function of this section requires a live pool or null.
-    let outcome = unsafe { object(pool) }.and_then(|handle| {
+    let handle = unsafe { object(pool) };
+    let outcome = handle.and_then(|handle| {
         handle.poison.check()?;
         body(&handle.pool)
     });
-    status_of(outcome)
+    let status = status_of(outcome);
+    if (status as i32) < 0 {
+        report(call, status, handle.ok().map(|handle| handle.pool.logger()));
+    }
+    status
 }
 
 /// The deadline of a time limit in nanoseconds.
@@ -291,15 +308,14 @@ pub unsafe extern "C" fn lanepipe_pool_create(
     guard(|| {
         // SAFETY: the caller's contract.
         unsafe {
-            check(pool)?;
             let refuse = |problem| Err(fail(error, problem, None));
-            let config = match sized(config) {
+            let config = match check(pool).and_then(|()| sized(config)) {
                 Ok(config) => config,
                 Err(status) => return refuse(problem(status)),
             };
             let config = match config.native() {
                 Ok(config) => config,
-                Err(status) => return refuse(problem(status)),
+                Err(problem) => return refuse(problem),
             };
             if let Err(problem) = config.check() {
                 return Err(fail(error, problem, Some(&config.logger)));
@@ -351,8 +367,10 @@ pub unsafe extern "C" fn lanepipe_pool_set_memory(
     pool: *mut lanepipe_pool_t,
     memory: *const lanepipe_memory_t,
 ) -> lanepipe_status_t {
-    // SAFETY: the caller's contract.
-    cold(pool, |pool| pool.set_memory(unsafe { sized(memory)? }.context()?))
+    cold("lanepipe_pool_set_memory", pool, |pool| {
+        // SAFETY: the caller's contract.
+        pool.set_memory(unsafe { sized(memory)? }.context()?)
+    })
 }
 
 /// Sets the number of live shards, 1 to the configured number. Only while no other thread uses the pool.
@@ -363,7 +381,7 @@ pub unsafe extern "C" fn lanepipe_pool_set_memory(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lanepipe_pool_set_shards(pool: *mut lanepipe_pool_t, shards: u32) -> lanepipe_status_t {
     // SAFETY: the caller's contract.
-    cold(pool, |pool| pool.set_live_shards(shards))
+    cold("lanepipe_pool_set_shards", pool, |pool| pool.set_live_shards(shards))
 }
 
 /// Number of live shards. Any thread.
@@ -373,7 +391,7 @@ pub unsafe extern "C" fn lanepipe_pool_set_shards(pool: *mut lanepipe_pool_t, sh
 /// Pointers are null or valid as described, and the calling thread has the role described.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lanepipe_pool_get_shards(pool: *const lanepipe_pool_t, shards: *mut u32) -> lanepipe_status_t {
-    hot(pool, |pool| {
+    hot("lanepipe_pool_get_shards", pool, |pool| {
         // SAFETY: the caller's contract.
         unsafe { write(shards, pool.live_shards()) }
     })
@@ -395,7 +413,7 @@ pub unsafe extern "C" fn lanepipe_pool_push_ready(
     count: usize,
     pushed: *mut usize,
 ) -> lanepipe_status_t {
-    hot(pool, |pool| {
+    hot("lanepipe_pool_push_ready", pool, |pool| {
         // SAFETY: the caller's contract; it is the drain thread of the shard.
         unsafe {
             let (buffers, payloads) = incoming(pool, buffers, payloads, count, pushed)?;
@@ -426,7 +444,7 @@ pub unsafe extern "C" fn lanepipe_pool_wait_push_ready(
     timeout_ns: u64,
     pushed: *mut usize,
 ) -> lanepipe_status_t {
-    hot(pool, |pool| {
+    hot("lanepipe_pool_wait_push_ready", pool, |pool| {
         // SAFETY: the caller's contract; it is the drain thread of the shard.
         unsafe {
             let (buffers, payloads) = incoming(pool, buffers, payloads, count, pushed)?;
@@ -457,7 +475,7 @@ pub unsafe extern "C" fn lanepipe_pool_pop_ready(
     max: usize,
     count: *mut usize,
 ) -> lanepipe_status_t {
-    hot(pool, |pool| {
+    hot("lanepipe_pool_pop_ready", pool, |pool| {
         // SAFETY: the caller's contract; it is the collect thread of the shard.
         unsafe {
             outgoing(pool, buffers, payloads, max, count)?;
@@ -488,7 +506,7 @@ pub unsafe extern "C" fn lanepipe_pool_wait_pop_ready(
     timeout_ns: u64,
     count: *mut usize,
 ) -> lanepipe_status_t {
-    hot(pool, |pool| {
+    hot("lanepipe_pool_wait_pop_ready", pool, |pool| {
         // SAFETY: the caller's contract; it is the collect thread of the shard.
         unsafe {
             outgoing(pool, buffers, payloads, max, count)?;
@@ -518,7 +536,7 @@ pub unsafe extern "C" fn lanepipe_pool_push_done(
     count: usize,
     pushed: *mut usize,
 ) -> lanepipe_status_t {
-    hot(pool, |pool| {
+    hot("lanepipe_pool_push_done", pool, |pool| {
         // SAFETY: the caller's contract; it is the collect thread of the shard.
         unsafe {
             let buffers = incoming_buffers(pool, buffers, count, pushed)?;
@@ -546,7 +564,7 @@ pub unsafe extern "C" fn lanepipe_pool_pop_done(
     max: usize,
     count: *mut usize,
 ) -> lanepipe_status_t {
-    hot(pool, |pool| {
+    hot("lanepipe_pool_pop_done", pool, |pool| {
         // SAFETY: the caller's contract; it is the replenish thread.
         unsafe {
             let out = outgoing_buffers(buffers, max, count)?;
@@ -574,7 +592,7 @@ pub unsafe extern "C" fn lanepipe_pool_recycle_done(
     shard: u32,
     moved: *mut usize,
 ) -> lanepipe_status_t {
-    hot(pool, |pool| {
+    hot("lanepipe_pool_recycle_done", pool, |pool| {
         check(moved)?;
         // SAFETY: the caller's contract; it is the replenish thread.
         unsafe {
@@ -601,18 +619,24 @@ pub unsafe extern "C" fn lanepipe_pool_push_recycled(
     count: usize,
     pushed: *mut usize,
 ) -> lanepipe_status_t {
-    hot(pool, |pool| {
+    hot("lanepipe_pool_push_recycled", pool, |pool| {
         // SAFETY: the caller's contract; it is the replenish thread, or the owner while no thread runs.
         unsafe {
             let buffers = incoming_buffers(pool, buffers, count, pushed)?;
-            *pushed = 0;
+            let mut stored = 0;
             for buffer in buffers {
-                let _inside = pool.enter(|| pool.lane_ring(shard, buffer.kind).enter_producer())?;
+                let inside = pool.enter(|| pool.lane_ring(shard, buffer.kind).enter_producer());
+                // What was stored before the overlap showed stays stored, so it is counted.
+                if stored != 0 || inside.is_ok() {
+                    *pushed = stored;
+                }
+                let _inside = inside?;
                 if !pool.push_recycled(shard, buffer) {
                     return Err(Status::LANEPIPE_FULL);
                 }
-                *pushed += 1;
+                stored += 1;
             }
+            *pushed = stored;
         }
         Ok(())
     })
@@ -633,7 +657,7 @@ pub unsafe extern "C" fn lanepipe_pool_pop_recycled(
     max: usize,
     count: *mut usize,
 ) -> lanepipe_status_t {
-    hot(pool, |pool| {
+    hot("lanepipe_pool_pop_recycled", pool, |pool| {
         // SAFETY: the caller's contract; it is the drain thread of the shard, or the owner while no thread runs.
         unsafe {
             let out = outgoing_buffers(buffers, max, count)?;
@@ -660,7 +684,7 @@ pub unsafe extern "C" fn lanepipe_pool_retire(
     shard: u32,
     buffer: *const lanepipe_buffer_t,
 ) -> lanepipe_status_t {
-    cold(pool, |pool| {
+    cold("lanepipe_pool_retire", pool, |pool| {
         let mut unused = 0;
         // SAFETY: the caller's contract.
         let buffers = unsafe { incoming_buffers(pool, buffer, 1, &raw mut unused)? };
@@ -680,7 +704,7 @@ pub unsafe extern "C" fn lanepipe_pool_get_recycled(
     kind: u32,
     count: *mut usize,
 ) -> lanepipe_status_t {
-    hot(pool, |pool| {
+    hot("lanepipe_pool_get_recycled", pool, |pool| {
         pool.check_kind(kind)?;
         let present = match shard {
             LANEPIPE_ALL_SHARDS => pool.recycled_total(kind),
@@ -707,7 +731,7 @@ pub unsafe extern "C" fn lanepipe_pool_allocate(
     shard: u32,
     placed: *mut usize,
 ) -> lanepipe_status_t {
-    cold(pool, |pool| {
+    cold("lanepipe_pool_allocate", pool, |pool| {
         check(placed)?;
         let shard = (shard != LANEPIPE_ALL_SHARDS).then_some(shard);
         // SAFETY: the caller's contract; it is the replenish thread, or the owner while no thread runs.
@@ -727,7 +751,7 @@ pub unsafe extern "C" fn lanepipe_pool_allocate_block(
     dev: *mut *mut c_void,
     host: *mut *mut c_void,
 ) -> lanepipe_status_t {
-    cold(pool, |pool| {
+    cold("lanepipe_pool_allocate_block", pool, |pool| {
         check(dev)?;
         check(host)?;
         let (block_dev, block_host) = pool.allocate_block(size)?;
@@ -754,7 +778,10 @@ pub unsafe extern "C" fn lanepipe_pool_register(
     kind: u32,
     id: *mut u32,
 ) -> lanepipe_status_t {
-    cold(pool, |pool| {
+    cold("lanepipe_pool_register", pool, |pool| {
+        if !id.is_null() {
+            check(id)?;
+        }
         let known = pool.register(dev as u64, host as u64, kind)?;
         if !id.is_null() {
             // SAFETY: the caller's contract.
@@ -777,7 +804,7 @@ pub unsafe extern "C" fn lanepipe_pool_resolve(
     count: usize,
     resolved: *mut lanepipe_resolved_t,
 ) -> lanepipe_status_t {
-    hot(pool, |pool| {
+    hot("lanepipe_pool_resolve", pool, |pool| {
         check_array(resolved, count)?;
         // SAFETY: the caller's contract.
         let dev = unsafe { array(dev, count)? };
@@ -807,7 +834,7 @@ pub unsafe extern "C" fn lanepipe_pool_release_all(
     release: lanepipe_release_fn_t,
     context: *mut c_void,
 ) -> lanepipe_status_t {
-    cold(pool, |pool| {
+    cold("lanepipe_pool_release_all", pool, |pool| {
         let free = |base: u64| {
             if let Some(release) = release {
                 // SAFETY: the caller vouches for function and context.
@@ -831,7 +858,7 @@ pub unsafe extern "C" fn lanepipe_pool_write_shared(
     host_field: *const c_void,
     size: usize,
 ) -> lanepipe_status_t {
-    cold(pool, |pool| {
+    cold("lanepipe_pool_write_shared", pool, |pool| {
         check(host_field.cast::<u8>())?;
         // SAFETY: the caller's contract.
         unsafe { pool.memory().write_shared(host_field as u64, host_field.cast(), size) }
@@ -850,7 +877,7 @@ pub unsafe extern "C" fn lanepipe_pool_read_shared(
     host_field: *mut c_void,
     size: usize,
 ) -> lanepipe_status_t {
-    cold(pool, |pool| {
+    cold("lanepipe_pool_read_shared", pool, |pool| {
         check(host_field.cast::<u8>())?;
         // SAFETY: the caller's contract.
         unsafe { pool.memory().read_shared(host_field as u64, host_field.cast(), size) }
@@ -868,7 +895,7 @@ pub unsafe extern "C" fn lanepipe_pool_audit(
     pool: *const lanepipe_pool_t,
     audit: *mut lanepipe_pool_audit_t,
 ) -> lanepipe_status_t {
-    cold(pool, |pool| {
+    cold("lanepipe_pool_audit", pool, |pool| {
         // SAFETY: the caller's contract.
         unsafe {
             check_sized(audit)?;

@@ -2,17 +2,18 @@
 
 use super::args::{Sized32, array, check, check_sized, object, sized};
 use super::failure::{fail, problem};
-use super::guard::{Poison, guard};
-use super::pool::{deadline, lanepipe_buffer_t, lanepipe_pool_t};
+use super::guard::{Poison, guard, report};
+use super::pool::{LANEPIPE_MAX_KINDS, deadline, lanepipe_buffer_t, lanepipe_pool_t};
 use super::status::lanepipe_error_t;
 use crate::layout::{FreePort, RawWords64, ReadyPort};
-use crate::pool::{Buffer, Problem};
+use crate::pool::{Buffer, Pool, Problem};
 use crate::profiler::{
     self, Config, Entry, Hooks, Instance, KindConfig, Profiler, ReadyQueueConfig, Role, Site, State, ThreadBody,
 };
 use crate::status::{Status, lanepipe_status_t};
 use crate::sync::RawWord32;
 use core::ffi::c_void;
+use std::sync::Arc;
 
 /// Most device ready queues.
 pub const LANEPIPE_MAX_QUEUES: u32 = 64;
@@ -293,10 +294,12 @@ pub unsafe extern "C" fn lanepipe_profiler_create(
     guard(|| {
         // SAFETY: the caller's contract.
         unsafe {
-            check(profiler)?;
-            let pool = &object(pool)?.pool;
+            let pool = match object(pool) {
+                Ok(handle) => &handle.pool,
+                Err(status) => return Err(fail(error, problem(status), None)),
+            };
             let refuse = |problem| Err(fail(error, problem, Some(pool.logger())));
-            let config = match sized(config) {
+            let config = match check(profiler).and_then(|()| sized(config)) {
                 Ok(config) => config,
                 Err(status) => return refuse(problem(status)),
             };
@@ -311,6 +314,7 @@ pub unsafe extern "C" fn lanepipe_profiler_create(
                 Ok(made) => {
                     *profiler = Box::into_raw(Box::new(lanepipe_profiler_t {
                         profiler: made,
+                        pool: pool.clone(),
                         poison: Poison::default(),
                     }))
                 }
@@ -329,7 +333,7 @@ pub unsafe extern "C" fn lanepipe_profiler_create(
 /// Pointers are null or valid as described, and the calling thread has the role described.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lanepipe_profiler_start(profiler: *mut lanepipe_profiler_t) -> lanepipe_status_t {
-    on(profiler, Profiler::start)
+    on("lanepipe_profiler_start", profiler, Profiler::start)
 }
 
 /// Delivers every entry that the device published before the call, then ends and joins all threads. The device must be
@@ -344,7 +348,9 @@ pub unsafe extern "C" fn lanepipe_profiler_stop(
     profiler: *mut lanepipe_profiler_t,
     timeout_ns: u64,
 ) -> lanepipe_status_t {
-    on(profiler, |profiler| profiler.stop(deadline(timeout_ns)))
+    on("lanepipe_profiler_stop", profiler, |profiler| {
+        profiler.stop(deadline(timeout_ns))
+    })
 }
 
 /// Destroys a profiler that does not run. Null is allowed. `LANEPIPE_BUSY` while threads run. Owner thread.
@@ -379,7 +385,7 @@ pub unsafe extern "C" fn lanepipe_profiler_get_state(
     profiler: *const lanepipe_profiler_t,
     state: *mut u32,
 ) -> lanepipe_status_t {
-    on(profiler, |profiler| {
+    on("lanepipe_profiler_get_state", profiler, |profiler| {
         check(state)?;
         // SAFETY: checked, and the caller's contract.
         unsafe { *state = profiler.state() as u32 };
@@ -398,7 +404,7 @@ pub unsafe extern "C" fn lanepipe_profiler_get_queue_stats(
     queue: u32,
     stats: *mut lanepipe_queue_stats_t,
 ) -> lanepipe_status_t {
-    on(profiler, |profiler| {
+    on("lanepipe_profiler_get_queue_stats", profiler, |profiler| {
         // SAFETY: the caller's contract.
         unsafe { check_sized(stats)? };
         let found = profiler.queue_stats(queue).ok_or(Status::LANEPIPE_E_INVALID)?;
@@ -433,7 +439,7 @@ pub unsafe extern "C" fn lanepipe_profiler_get_shard_stats(
     shard: u32,
     stats: *mut lanepipe_shard_stats_t,
 ) -> lanepipe_status_t {
-    on(profiler, |profiler| {
+    on("lanepipe_profiler_get_shard_stats", profiler, |profiler| {
         // SAFETY: the caller's contract.
         unsafe { check_sized(stats)? };
         let found = profiler.shard_stats(shard).ok_or(Status::LANEPIPE_E_INVALID)?;
@@ -463,7 +469,7 @@ pub unsafe extern "C" fn lanepipe_profiler_get_fault(
     profiler: *const lanepipe_profiler_t,
     fault: *mut lanepipe_fault_t,
 ) -> lanepipe_status_t {
-    on(profiler, |profiler| {
+    on("lanepipe_profiler_get_fault", profiler, |profiler| {
         // SAFETY: the caller's contract.
         unsafe { check_sized(fault)? };
         let found = profiler.fault();
@@ -485,6 +491,7 @@ pub unsafe extern "C" fn lanepipe_profiler_get_fault(
 /// A profiler. Opaque.
 pub struct lanepipe_profiler_t {
     profiler: Profiler,
+    pool: Arc<Pool>,
     poison: Poison,
 }
 
@@ -609,12 +616,16 @@ impl lanepipe_profiler_config_t {
             thread_create: self.thread_create.ok_or_else(null("thread_create is null"))?,
             thread_join: self.thread_join.ok_or_else(null("thread_join is null"))?,
         };
-        if self.queue_count > LANEPIPE_MAX_QUEUES || self.instance_count > LANEPIPE_MAX_INSTANCES {
+        if self.queue_count > LANEPIPE_MAX_QUEUES
+            || self.instance_count > LANEPIPE_MAX_INSTANCES
+            || self.kind_count > LANEPIPE_MAX_KINDS
+        {
             return Err(refusal(
                 Status::LANEPIPE_E_TOO_LARGE,
-                "queue_count or instance_count is above its cap",
+                "queue_count, instance_count or kind_count is above its cap",
             ));
         }
+        check_reserved(self.reserved)?;
         // SAFETY: forwarded.
         let (queues, instances, kinds) = unsafe {
             (
@@ -633,7 +644,7 @@ impl lanepipe_profiler_config_t {
                 .iter()
                 .map(lanepipe_instance_t::native)
                 .collect::<Result<_, _>>()?,
-            kinds: kinds.iter().map(lanepipe_kind_t::native).collect(),
+            kinds: kinds.iter().map(lanepipe_kind_t::native).collect::<Result<_, _>>()?,
             collect_batch: self.collect_batch.max(1) as usize,
             poll_min_ns: or_default(self.poll_min_ns, 50_000),
             poll_max_ns: or_default(self.poll_max_ns, 1_000_000),
@@ -643,12 +654,22 @@ impl lanepipe_profiler_config_t {
     }
 }
 
+/// A later version may give the field a meaning, which must not meet chance values.
+fn check_reserved(reserved: u32) -> Result<(), Problem> {
+    if reserved == 0 {
+        Ok(())
+    } else {
+        Err(refusal(Status::LANEPIPE_E_INVALID, "a reserved field is not 0"))
+    }
+}
+
 fn check_word<T>(address: *const T) -> Result<(), Problem> {
     check(address).map_err(|status| refusal(status, "the address of a queue word is null or not aligned"))
 }
 
 impl lanepipe_ready_queue_t {
     fn native(&self) -> Result<ReadyQueueConfig, Problem> {
+        check_reserved(self.reserved)?;
         check_word(self.head)?;
         check_word(self.tail)?;
         check_word(self.entries.cast::<u64>())?;
@@ -678,6 +699,7 @@ impl lanepipe_ready_queue_t {
 impl lanepipe_instance_t {
     fn native(&self) -> Result<Instance, Problem> {
         let queue = &self.free_queue;
+        check_reserved(queue.reserved)?;
         check_word(queue.head)?;
         check_word(queue.tail)?;
         check_word(queue.slots)?;
@@ -699,21 +721,29 @@ impl lanepipe_instance_t {
 }
 
 impl lanepipe_kind_t {
-    fn native(&self) -> KindConfig {
-        KindConfig {
+    fn native(&self) -> Result<KindConfig, Problem> {
+        check_reserved(self.reserved)?;
+        Ok(KindConfig {
             buffer_size: self.buffer_size,
             batch_size: self.batch_size,
             warm_target: self.warm_target,
             max_buffers: self.max_buffers,
-        }
+        })
     }
 }
 
 /// Runs a call on a profiler.
-fn on(profiler: *const lanepipe_profiler_t, body: impl FnOnce(&Profiler) -> Result<(), Status>) -> Status {
+fn on(call: &str, profiler: *const lanepipe_profiler_t, body: impl FnOnce(&Profiler) -> Result<(), Status>) -> Status {
     // SAFETY: every function of this section requires a live profiler or null.
-    match unsafe { object(profiler) } {
-        Ok(handle) => handle.poison.guard(|| body(&handle.profiler)),
-        Err(status) => status,
+    let (status, logger) = match unsafe { object(profiler) } {
+        Ok(handle) => (
+            handle.poison.guard(|| body(&handle.profiler)),
+            Some(handle.pool.logger()),
+        ),
+        Err(status) => (status, None),
+    };
+    if status != Status::LANEPIPE_OK {
+        report(call, status, logger);
     }
+    status
 }

@@ -2,7 +2,7 @@
 //!
 //! Lookups are wait-free: no lock, no retry, no wait for a writer. Registration and removal share one mutex.
 //!
-//! Two open-addressing hash tables of 16-byte slots (key, pointer to a record), at most half full:
+//! Two open-addressing hash tables from keys to record pointers, in buckets of one cache line, at most half full:
 //!
 //! * *exact*: keyed by address. Address 0, the key of an empty slot, has a slot of its own.
 //! * *ranges*: a range of size S is of class `c = max(6, floor(log2 S))` and is entered under each granule of 2^c bytes
@@ -148,6 +148,15 @@ impl AddressMap {
                     id: range.id_at(dev),
                 })
             }
+        }
+    }
+
+    /// The host address alone: spares the second search where an exact mapping has no id.
+    #[inline]
+    pub fn resolve_host(&self, dev: u64) -> Option<u64> {
+        match self.exact.find(dev) {
+            Some(found) => Some(found.host),
+            None => self.ranges.find(dev).map(|range| range.host_at(dev)),
         }
     }
 

@@ -98,9 +98,11 @@ impl Pool {
         let _writers = self.blocks.lock();
         // The same address again keeps its identity: a buffer is counted once.
         let known = self.resolve(dev).map_or(0, |known| known.id);
-        let id = if known != 0 { known } else { self.reserve_ids(1, kind)? };
-        self.map().insert_exact(dev, host, id)?;
-        Ok(id)
+        if known != 0 {
+            self.map().insert_exact(dev, host, known)?;
+            return Ok(known);
+        }
+        self.with_ids(1, kind, |id| self.map().insert_exact(dev, host, id))
     }
 
     fn map_block(&self, size: usize, stride: usize, count: u32, kind: u32) -> Result<Mapped, Status> {
@@ -115,14 +117,15 @@ impl Pool {
         }
         let mapped = self.pair(&memory, dev, size).and_then(|(host, shadow)| {
             let mut blocks = self.blocks.lock();
-            let first_id = if count == 0 { 0 } else { self.reserve_ids(count, kind)? };
-            self.map().insert_range(Range {
-                base: dev,
-                size: size as u64,
-                host,
-                first_id,
-                stride: stride as u64,
-                count,
+            let first_id = self.with_ids(count, kind, |first_id| {
+                self.map().insert_range(Range {
+                    base: dev,
+                    size: size as u64,
+                    host,
+                    first_id,
+                    stride: stride as u64,
+                    count,
+                })
             })?;
             blocks.shadows.extend(shadow.map(|shadow| (dev, shadow)));
             Ok(Mapped { dev, host, first_id })
@@ -137,11 +140,23 @@ impl Pool {
         mapped
     }
 
-    /// The caller holds the lock of the block table.
-    fn reserve_ids(&self, count: u32, kind: u32) -> Result<u32, Status> {
+    /// Reserves `count` ids, makes them known by `map` and returns the first, 0 if there are none; without a trace if
+    /// `map` fails. The caller holds the lock of the block table.
+    fn with_ids(&self, count: u32, kind: u32, map: impl FnOnce(u32) -> Result<(), Status>) -> Result<u32, Status> {
+        if count == 0 {
+            return map(0).map(|()| 0);
+        }
         let first = self.ledger.reserve(count, kind)?;
-        self.tracked[kind as usize].fetch_add(count, Ordering::Relaxed);
-        Ok(first)
+        match map(first) {
+            Ok(()) => {
+                self.tracked[kind as usize].fetch_add(count, Ordering::Relaxed);
+                Ok(first)
+            }
+            Err(status) => {
+                self.ledger.unreserve(first, count);
+                Err(status)
+            }
+        }
     }
 
     /// Finds the host address of fresh device memory: registered, else a zeroed shadow, else the same address.

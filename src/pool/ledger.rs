@@ -162,6 +162,15 @@ impl Ledger {
         Ok(first)
     }
 
+    /// Takes back the last reservation, of `count` ids from `first` on, none of which was given out. The caller still
+    /// holds the lock under which it reserved them.
+    pub fn unreserve(&self, first: u32, count: u32) {
+        for id in first..first + count {
+            self.set(id, Place::Gone, 0, 0);
+        }
+        self.next.store(first, Ordering::Relaxed);
+    }
+
     fn allocate_segment() -> Result<*mut Segment, Status> {
         let words = super::build(SEGMENT_WORDS as u32, || Ok(AtomicU32::new(0)))?;
         Ok(Box::into_raw(words).cast())

@@ -191,7 +191,7 @@ impl Pool {
             })?,
             warm_targets: build(config.kinds, || Ok(AtomicU32::new(0)))?,
             tracked: build(config.kinds, || Ok(AtomicU32::new(0)))?,
-            retired: Retired::new(),
+            retired: Retired::new(config.kinds)?,
             ledger: Ledger::new()?,
             map: UnsafeCell::new(AddressMap::new()?),
             blocks: ColdMutex::new(Blocks::default()),
@@ -408,7 +408,7 @@ impl Pool {
 
     /// Checks the buffers that a caller hands in: kinds always, identity and place where the pool is strict.
     pub fn check_incoming(&self, buffers: &[Buffer]) -> Result<(), Status> {
-        for buffer in buffers {
+        for (position, buffer) in buffers.iter().enumerate() {
             if buffer.dev == 0 {
                 return self.refuse(Status::LANEPIPE_E_INVALID, buffer);
             }
@@ -416,11 +416,13 @@ impl Pool {
                 return self.refuse(Status::LANEPIPE_E_KIND, buffer);
             }
             if self.config.strict {
+                let is_twin = |other: &Buffer| other.id == buffer.id;
                 match self.ledger.get(buffer.id) {
-                    _ if self.resolve(buffer.dev).is_none_or(|known| known.id != buffer.id) => {
+                    // Id 0 is no buffer's: the address is unknown, or inside a block.
+                    _ if buffer.id == 0 || self.resolve(buffer.dev).is_none_or(|known| known.id != buffer.id) => {
                         return self.refuse(Status::LANEPIPE_E_UNKNOWN_POINTER, buffer);
                     }
-                    Some(entry) if entry.place.is_queue() => {
+                    Some(entry) if entry.place.is_queue() || buffers[..position].iter().any(is_twin) => {
                         return self.refuse(Status::LANEPIPE_E_DUPLICATE, buffer);
                     }
                     _ => {}

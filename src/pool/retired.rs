@@ -4,66 +4,76 @@ use super::Buffer;
 use crate::status::Status;
 use crate::sync::atomic::{AtomicU32, ColdMutex, Ordering};
 
-#[derive(Default)]
 struct Parked {
-    circulable: Vec<Buffer>,
+    /// One list per kind: a kind whose lanes are full must not stand in the way of another.
+    circulable: Box<[Vec<Buffer>]>,
     quarantined: Vec<Buffer>,
 }
 
 /// The parking place of a pool.
 pub(super) struct Retired {
     parked: ColdMutex<Parked>,
-    // Lets the replenish thread look without the lock.
-    circulable: AtomicU32,
+    // Length of each list. Lets the replenish thread look without the lock.
+    circulable: Box<[AtomicU32]>,
 }
 
 impl Retired {
-    pub(super) fn new() -> Self {
-        Self {
-            parked: ColdMutex::new(Parked::default()),
-            circulable: AtomicU32::new(0),
-        }
+    pub(super) fn new(kinds: u32) -> Result<Self, Status> {
+        Ok(Self {
+            parked: ColdMutex::new(Parked {
+                circulable: super::build(kinds, || Ok(Vec::new()))?,
+                quarantined: Vec::new(),
+            }),
+            circulable: super::build(kinds, || Ok(AtomicU32::new(0)))?,
+        })
     }
 
-    /// Parks `buffer`; for good if `quarantined`. Fails only if storage cannot grow.
+    /// Parks `buffer`; for good if `quarantined`. Fails only if storage cannot grow. The kind is in range.
     pub(super) fn park(&self, buffer: Buffer, quarantined: bool) -> Result<(), Status> {
         let mut parked = self.parked.lock();
         let list = if quarantined {
             &mut parked.quarantined
         } else {
-            &mut parked.circulable
+            &mut parked.circulable[buffer.kind as usize]
         };
         list.try_reserve(1).map_err(|_| Status::LANEPIPE_E_NO_MEMORY)?;
         list.push(buffer);
-        // Relaxed: a hint; the lock orders the list.
-        self.circulable.store(parked.circulable.len() as u32, Ordering::Relaxed);
+        if !quarantined {
+            // Relaxed: a hint; the lock orders the list.
+            self.circulable[buffer.kind as usize].store(list.len() as u32, Ordering::Relaxed);
+        }
         Ok(())
     }
 
-    /// Whether there may be something to bring back. Any thread.
-    pub(super) fn has_circulable(&self) -> bool {
+    /// Whether there may be a buffer of `kind` to bring back. Any thread.
+    pub(super) fn has_circulable(&self, kind: u32) -> bool {
         // Relaxed: a hint.
-        self.circulable.load(Ordering::Relaxed) != 0
+        self.circulable[kind as usize].load(Ordering::Relaxed) != 0
     }
 
-    /// Takes the buffer parked last that can be brought back.
-    pub(super) fn take(&self) -> Option<Buffer> {
+    /// Takes the buffer of `kind` parked last that can be brought back.
+    pub(super) fn take(&self, kind: u32) -> Option<Buffer> {
         let mut parked = self.parked.lock();
-        let buffer = parked.circulable.pop();
-        self.circulable.store(parked.circulable.len() as u32, Ordering::Relaxed);
+        let list = &mut parked.circulable[kind as usize];
+        let buffer = list.pop();
+        self.circulable[kind as usize].store(list.len() as u32, Ordering::Relaxed);
         buffer
     }
 
     /// Runs `f` on every parked buffer; the flag says whether it is quarantined.
     pub(super) fn for_each(&self, mut f: impl FnMut(&Buffer, bool)) {
         let parked = self.parked.lock();
-        parked.circulable.iter().for_each(|buffer| f(buffer, false));
+        parked.circulable.iter().flatten().for_each(|buffer| f(buffer, false));
         parked.quarantined.iter().for_each(|buffer| f(buffer, true));
     }
 
     /// Forgets everything.
     pub(super) fn clear(&self) {
-        *self.parked.lock() = Parked::default();
-        self.circulable.store(0, Ordering::Relaxed);
+        let mut parked = self.parked.lock();
+        parked.circulable.iter_mut().for_each(|list| *list = Vec::new());
+        parked.quarantined = Vec::new();
+        for count in &self.circulable {
+            count.store(0, Ordering::Relaxed);
+        }
     }
 }

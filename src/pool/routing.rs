@@ -50,27 +50,30 @@ impl Pool {
         moved
     }
 
-    /// Brings parked buffers back into lanes that have room.
+    /// Brings parked buffers back into lanes that have room; what finds none stays parked and is not counted.
     ///
     /// # Safety
     ///
     /// As for [`Pool::recycle_all_done`].
     pub unsafe fn recirculate(&self, mut on_placed: impl FnMut(&Buffer, Option<usize>)) -> Routed {
         let mut routed = Routed::default();
-        while self.retired.has_circulable() {
-            let Some(buffer) = self.retired.take() else { break };
-            self.hold(&buffer, 0);
-            // SAFETY: forwarded.
-            let target = unsafe { self.route(&buffer, 0, &mut routed) };
-            on_placed(&buffer, target);
-            if target.is_none() {
-                // Every lane is full: nobody wants for buffers. Parking fails only when memory is out.
-                let _ = self.retire(0, buffer);
-                break;
+        for kind in 0..self.config.kinds {
+            while self.retired.has_circulable(kind) && self.has_room(kind) {
+                let Some(buffer) = self.retired.take(kind) else { break };
+                self.hold(&buffer, 0);
+                // SAFETY: forwarded. The lanes only lose buffers to others, so one of them takes this one.
+                let target = unsafe { self.route(&buffer, 0, &mut routed) };
+                routed.placed += 1;
+                on_placed(&buffer, target);
             }
-            routed.placed += 1;
         }
         routed
+    }
+
+    /// Whether some live lane of `kind` can take a buffer. Reliable in this direction for the lanes' producer.
+    fn has_room(&self, kind: u32) -> bool {
+        let capacity = self.config.recycled_capacity as usize;
+        (0..self.live_shards() as usize).any(|shard| self.lane(shard, kind).recycled.len() < capacity)
     }
 
     /// # Safety
@@ -129,21 +132,24 @@ impl Pool {
         None
     }
 
-    /// The shard whose lane of `kind` wants a buffer most. Demand comes first, then the largest deficit below the warm
-    /// target; ties go to the first shard after the origin, and the origin itself comes last.
+    /// The shard whose lane of `kind` wants a buffer most. Unmet demand comes first, then the largest deficit below the
+    /// warm target; ties go to the first shard after the origin, and the origin itself comes last. All demand ties: by
+    /// size, a shard whose demand is always the larger one would keep every buffer.
     fn target(&self, kind: u32, origin: usize) -> usize {
         let live = self.live_shards() as usize;
         // Relaxed: changes only at rest.
         let warm = self.warm_targets[kind as usize].load(Ordering::Relaxed) as usize;
+        let capacity = self.config.recycled_capacity as usize;
         let mut best = (0, origin);
         for step in 1..=live {
             let shard = (origin + step) % live;
             let present = self.lane(shard, kind).recycled.len();
             // Relaxed: only a preference.
             let demand = self.demand(shard, kind).load(Ordering::Relaxed) as usize;
-            let weight = match demand.saturating_sub(present) {
-                0 => warm.saturating_sub(present),
-                unserved => unserved + super::MAX_RING_CAPACITY as usize,
+            let weight = if demand.min(capacity) > present {
+                usize::MAX
+            } else {
+                warm.saturating_sub(present)
             };
             if weight > best.0 {
                 best = (weight, shard);

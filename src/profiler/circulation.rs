@@ -89,7 +89,7 @@ impl Circulation {
         }
     }
 
-    /// Makes the replenish thread look at the parked buffers. Drain threads.
+    /// Makes the replenish thread look at the parked buffers. Drain and collect threads.
     #[cold]
     pub(super) fn nudge(&self) {
         // Relaxed: ordered by `event.N1`.

@@ -32,6 +32,7 @@ pub(super) fn run(run: &Run, shard: u32) {
             // Full: the replenish thread finds it among the parked. Parking fails only when memory is out.
             let _ = pool.retire(shard, *buffer);
             stats.done_full.add(1);
+            run.circulation.nudge();
         }
         let urgent = pushed < count || ring.is_empty() || pool.done_len(shard) >= wake_at;
         run.circulation.after_done(urgent);

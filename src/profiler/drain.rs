@@ -11,7 +11,6 @@ use crate::event::{Deadline, now};
 use crate::pool::ledger::Place;
 use crate::pool::{Buffer, MAX_PAYLOAD};
 use crate::status::Status;
-use crate::sync::atomic::Ordering;
 use crate::sync::relax;
 
 /// Looks at the tails before a sleep.
@@ -29,8 +28,6 @@ struct Queue {
     taken: u32,
     /// What the device was told.
     acknowledged: u32,
-    /// The sentinel's announcement that this thread has acted upon.
-    seen: u32,
     /// Scans that found the next entry without an address.
     null_scans: u32,
 }
@@ -53,6 +50,8 @@ pub(super) struct Drain {
     /// Demand as last stored, per kind.
     demand: Box<[u32]>,
     retry: bool,
+    /// The sentinel's announcements that this thread has acted upon.
+    seen: u32,
 }
 
 /// Room for one run of entries, kept off the stack of the loop.
@@ -79,7 +78,6 @@ impl Drain {
                 number,
                 taken: head,
                 acknowledged: head,
-                seen: head,
                 null_scans: 0,
             }
         });
@@ -93,6 +91,7 @@ impl Drain {
             starving: own_starving,
             demand: vec![0; run.config.kinds.len()].into(),
             retry: false,
+            seen: 0,
         }
     }
 
@@ -132,31 +131,14 @@ impl Drain {
     /// Sleeps until the sentinel announces a tail, a starved lane gets a buffer, or the run ends; no longer than the
     /// shortest polling interval if something failed.
     fn sleep(&mut self, run: &Run) {
-        let Self {
-            shard,
-            queues,
-            starving,
-            free,
-            retry,
-            ..
-        } = self;
-        let deadline = if *retry {
-            now().saturating_add(run.config.poll_min_ns)
-        } else {
-            Deadline::NEVER
-        };
-        let _ = run.drain_events[*shard as usize].wait_until(deadline, 0, || {
-            // Relaxed: the event orders the announcement before the look.
-            let announced = |queue: &Queue| run.announced[queue.number as usize].load(Ordering::Relaxed);
+        let Self { shard, starving, free, retry, seen, .. } = self;
+        let bell = &run.drain_bells[*shard as usize];
+        let deadline = if *retry { now().saturating_add(run.config.poll_min_ns) } else { Deadline::NEVER };
+        let _ = bell.event.wait_until(deadline, 0, || {
             let supplied = |at: &u32| run.pool.recycled_len(*shard, free[*at as usize].kind()) != 0;
             // After a failure the lane is tried again at the deadline, not at once.
-            let mut woken = run.intake_stopped() || (!*retry && starving.iter().any(supplied));
-            for queue in queues.iter_mut() {
-                let announced = announced(queue);
-                woken |= announced != queue.seen;
-                queue.seen = announced;
-            }
-            woken.then_some(())
+            let supplied = !*retry && starving.iter().any(supplied);
+            (bell.is_announced(seen) || supplied || run.intake_stopped()).then_some(())
         });
     }
 
@@ -331,6 +313,7 @@ impl Drain {
         }
         let queue = &mut self.queues[index];
         queue.taken = (queue.taken + count as u32) % config.port.capacity;
+        run.progress[number as usize].set(queue.taken);
         run.stats.queues[number as usize].taken.add(count as u64);
         if !self.acknowledge(run, index) {
             self.retry = true;

@@ -169,6 +169,12 @@ impl Profiler {
         Ok(())
     }
 
+    /// What the threads of the current run share.
+    #[cfg(all(test, not(loom)))]
+    pub(super) fn current_run(&self) -> Option<Arc<Run>> {
+        self.active.lock().as_ref().map(|active| active.run.clone())
+    }
+
     /// Makes the pool ready for the next run.
     fn end(&self, ended: &Active) {
         for shard in 0..ended.run.shards {

@@ -23,6 +23,7 @@
 //! what the device had published), then replenish, then collect threads once their ring is empty. A stop that times out
 //! leaves the profiler in *stopping*; a later one goes on where it ended.
 
+mod announce;
 mod circulation;
 mod collect;
 mod config;

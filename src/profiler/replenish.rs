@@ -122,7 +122,7 @@ fn wake_starving(run: &Run, touched: u64) {
         // Relaxed: ordered by the fence.
         let demand = |kind| run.pool.demand(shard as usize, kind).load(Ordering::Relaxed);
         if touched & 1 << shard != 0 && (0..run.config.kinds.len() as u32).any(|kind| demand(kind) != 0) {
-            run.drain_events[shard as usize].notify();
+            run.drain_bells[shard as usize].event.notify();
         }
     }
 }

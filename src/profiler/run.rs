@@ -1,5 +1,6 @@
 //! What the threads of one run share.
 
+use super::announce::{DrainBell, Progress};
 use super::circulation::Circulation;
 use super::config::{Config, Role};
 use super::fault::FaultRecord;
@@ -44,10 +45,10 @@ pub(super) struct Run {
     pub(super) link: SharedLink,
     /// Live shards; fixed for the run.
     pub(super) shards: u32,
-    /// Tail of each ready queue as the sentinel saw it last; written by the sentinel only.
-    pub(super) announced: Box<[AtomicU32]>,
+    /// One per ready queue.
+    pub(super) progress: Box<[Progress]>,
     /// One per shard: the drain thread sleeps here.
-    pub(super) drain_events: Box<[CachePadded<EventCount>]>,
+    pub(super) drain_bells: Box<[CachePadded<DrainBell>]>,
     pub(super) sentinel_event: EventCount,
     /// The replenish thread sleeps here, and what it goes by.
     pub(super) circulation: Circulation,
@@ -64,12 +65,8 @@ impl Run {
         let shards = pool.live_shards();
         Self {
             link: SharedLink::new(pool.memory()),
-            announced: config
-                .queues
-                .iter()
-                .map(|queue| AtomicU32::new(queue.port.own_head()))
-                .collect(),
-            drain_events: (0..shards).map(|_| CachePadded::new(EventCount::new())).collect(),
+            progress: config.queues.iter().map(|queue| Progress::new(queue.port.own_head())).collect(),
+            drain_bells: (0..shards).map(|_| CachePadded::new(DrainBell::new())).collect(),
             sentinel_event: EventCount::new(),
             circulation: Circulation::new(&pool, shards),
             intake_stopped: StopFlag::new(),
@@ -87,7 +84,7 @@ impl Run {
     pub(super) fn stop_intake(&self) {
         self.intake_stopped.raise();
         self.sentinel_event.notify();
-        self.drain_events.iter().for_each(|event| event.notify());
+        self.drain_bells.iter().for_each(|bell| bell.event.notify());
     }
 
     /// Whether intake is to end.

@@ -4,42 +4,39 @@ use super::config::Role;
 use super::run::Run;
 use crate::event::now;
 use crate::status::Status;
-use crate::sync::atomic::Ordering;
 
 pub(super) fn run(run: &Run) {
     tighten_timer_slack();
     let config = &run.config;
     let mut interval = config.poll_min_ns;
-    let mut last_change = now();
+    let mut last_traffic = now();
     let mut failures = 0;
+    // Tails out of range, which no drain thread ever catches up with: announced once.
+    let mut corrupt = vec![None; config.queues.len()];
     while !run.intake_stopped() {
-        let mut changed = 0u64;
-        for (number, queue) in config.queues.iter().enumerate() {
-            match queue.port.tail(&run.link) {
-                Ok(tail) => {
-                    let announced = &run.announced[number];
-                    // Relaxed: written here only; the drain event orders it before the drain thread's look.
-                    if announced.load(Ordering::Relaxed) != tail {
-                        announced.store(tail, Ordering::Relaxed);
-                        changed |= 1 << (number as u32 % run.shards);
-                    }
-                }
+        let mut behind = 0u64;
+        for (number, (queue, corrupt)) in config.queues.iter().zip(&mut corrupt).enumerate() {
+            let announce = match queue.port.tail(&run.link) {
+                Ok(tail) if tail < queue.port.capacity => run.progress[number].is_behind(tail),
+                Ok(tail) => corrupt.replace(tail) != Some(tail),
                 Err(status) => {
                     failures += 1;
                     report(run, status, number as u32, failures);
+                    false
                 }
-            }
+            };
+            behind |= u64::from(announce) << (number as u32 % run.shards);
         }
-        for (shard, event) in run.drain_events.iter().enumerate() {
-            if changed & 1 << shard != 0 {
-                event.notify();
+        for (shard, bell) in run.drain_bells.iter().enumerate() {
+            if behind & 1 << shard != 0 {
+                bell.announce();
             }
         }
         let time = now();
-        if changed != 0 {
-            last_change = time;
+        if behind != 0 {
+            last_traffic = time;
             interval = config.poll_min_ns;
-        } else if time.saturating_sub(last_change) > config.quiet_ns {
+        } else if time.saturating_sub(last_traffic) > config.quiet_ns {
             interval = interval.saturating_mul(2).min(config.poll_max_ns);
         }
         let deadline = time.saturating_add(interval);

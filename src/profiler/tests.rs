@@ -1,1 +1,8 @@
-//! The profiler against a simulated device.
+//! Tests of the profiler against a simulated device with threads of its own.
+
+mod delivery;
+mod device;
+mod faults;
+mod harness;
+mod supply;
+mod world;

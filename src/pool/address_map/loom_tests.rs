@@ -11,14 +11,20 @@ use core::sync::atomic::AtomicU32 as Tally;
 use loom::sync::Arc;
 use loom::thread;
 
-/// A map whose second entry makes a table grow and whose second record takes a new chunk.
-fn tiny() -> Arc<AddressMap> {
-    Arc::new(AddressMap::with_bits(1, 0).unwrap())
+/// A map of two buckets per table with that many entries in each, which grow with the fifth, and far from what the
+/// models look up. Each second record takes a new chunk.
+fn filled(entries: u64) -> Arc<AddressMap> {
+    let map = AddressMap::with_bits(1, 0).unwrap();
+    for dev in (1..=entries).map(|entry| entry << 32) {
+        map.insert_exact(dev, 0, 0).unwrap();
+        map.insert_range(range(dev, 64, 0, 0)).unwrap();
+    }
+    Arc::new(map)
 }
 
 /// A map with room for what a model adds.
 fn roomy() -> Arc<AddressMap> {
-    Arc::new(AddressMap::with_bits(3, 1).unwrap())
+    Arc::new(AddressMap::with_bits(1, 1).unwrap())
 }
 
 fn range(base: u64, size: u64, host: u64, first_id: u32) -> Range {
@@ -153,7 +159,7 @@ fn loom_map_range_edges() {
 
 /// A reader beside the growth of the table of exact mappings: what was there stays findable throughout.
 fn exact_growth(seen: &'static Seen) {
-    let map = tiny();
+    let map = filled(3);
     map.insert_exact(64, 0x1000, 1).unwrap();
     let read = |map: &AddressMap| {
         assert_eq!(map.resolve(64), found(0x1000, 1));
@@ -164,7 +170,7 @@ fn exact_growth(seen: &'static Seen) {
 
 /// The same for ranges.
 fn range_growth(seen: &'static Seen) {
-    let map = tiny();
+    let map = filled(3);
     map.insert_range(range(128, 64, 0x2000, 2)).unwrap();
     let read = |map: &AddressMap| {
         assert_eq!(map.resolve(130), found(0x2002, 0));
@@ -200,7 +206,7 @@ fn handed_over(
     look: fn(&AddressMap) -> Option<Resolved>,
     expected: Option<Resolved>,
 ) {
-    let map = tiny();
+    let map = filled(3);
     let ready = Arc::new(AtomicU64::new(0));
     let grower = {
         let map = map.clone();
@@ -258,7 +264,7 @@ fn loom_map_handed_over_range() {
 fn loom_map_classes() {
     static SEEN: Seen = Seen::new();
     check(3, || {
-        let map = Arc::new(AddressMap::with_bits(4, 2).unwrap());
+        let map = Arc::new(AddressMap::with_bits(1, 1).unwrap());
         let other = {
             let map = map.clone();
             thread::spawn(move || map.insert_range(range(1024, 256, 0x2000, 2)).unwrap())

@@ -31,6 +31,7 @@ pub(super) struct Body {
 
 impl Body {
     fn new(range: &Range, index: u32) -> Self {
+        // A single buffer may come without a stride: any will do, because its offset is 0.
         let stride = range.stride.max(1);
         let shift = stride.trailing_zeros();
         let odd = stride >> shift;
@@ -39,7 +40,6 @@ impl Body {
         for _ in 0..5 {
             inverse = inverse.wrapping_mul(2_u64.wrapping_sub(odd.wrapping_mul(inverse)));
         }
-        // A single buffer may come without a stride; a stride of one would put others behind it but for the count.
         let Range {
             base,
             size,

@@ -153,7 +153,10 @@ pub fn pop_lane(pool: &Pool, shard: u32, kind: u32, max: usize) -> Vec<Buffer> {
     // SAFETY: the test is on one thread, which plays every role.
     let count = unsafe { pool.pop_recycled(shard, kind, &mut out) };
     // SAFETY: the first `count` elements are filled.
-    out[..count].iter().map(|buffer| unsafe { buffer.assume_init() }).collect()
+    out[..count]
+        .iter()
+        .map(|buffer| unsafe { buffer.assume_init() })
+        .collect()
 }
 
 /// Up to `max` buffers from a done ring.
@@ -162,5 +165,8 @@ pub fn pop_done(pool: &Pool, shard: u32, max: usize) -> Vec<Buffer> {
     // SAFETY: as for `pop_lane`.
     let count = unsafe { pool.pop_done(shard, &mut out) };
     // SAFETY: as for `pop_lane`.
-    out[..count].iter().map(|buffer| unsafe { buffer.assume_init() }).collect()
+    out[..count]
+        .iter()
+        .map(|buffer| unsafe { buffer.assume_init() })
+        .collect()
 }

@@ -1,0 +1,60 @@
+//! How the sentinel tells a drain thread that its queues have entries.
+//!
+//! Ready indices run modulo the queue's capacity, so a tail that looks as it did at the last poll proves nothing: a whole
+//! lap may lie between. The sentinel therefore compares each tail with how far the drain thread has come, and announces
+//! whatever differs, again at every poll until the drain thread has caught up.
+
+use crate::event::EventCount;
+use crate::sync::CachePadded;
+use crate::sync::atomic::{AtomicU32, Ordering};
+
+/// How far a drain thread has come in one ready queue: the index of the next entry that it takes.
+#[derive(Debug)]
+pub(super) struct Progress(CachePadded<AtomicU32>);
+
+impl Progress {
+    pub(super) fn new(taken: u32) -> Self {
+        Self(CachePadded::new(AtomicU32::new(taken)))
+    }
+
+    /// Drain thread of the queue's shard.
+    #[inline]
+    pub(super) fn set(&self, taken: u32) {
+        // Relaxed: the sentinel may see it late; it then announces too much, or at the next poll.
+        self.0.store(taken, Ordering::Relaxed);
+    }
+
+    /// Whether a tail shows entries that the drain thread has not taken. Sentinel.
+    #[inline]
+    pub(super) fn is_behind(&self, tail: u32) -> bool {
+        self.0.load(Ordering::Relaxed) != tail
+    }
+}
+
+/// Where the drain thread of a shard sleeps, and what it is told.
+#[derive(Debug)]
+pub(super) struct DrainBell {
+    pub(super) event: EventCount,
+    announcements: AtomicU32,
+}
+
+impl DrainBell {
+    pub(super) fn new() -> Self {
+        Self { event: EventCount::new(), announcements: AtomicU32::new(0) }
+    }
+
+    /// Announces entries. Sentinel.
+    pub(super) fn announce(&self) {
+        // Relaxed: only the sentinel writes; the event orders it before the drain thread's look.
+        let count = self.announcements.load(Ordering::Relaxed);
+        self.announcements.store(count.wrapping_add(1), Ordering::Relaxed);
+        self.event.notify();
+    }
+
+    /// Whether there was an announcement since the call before. Drain thread, which keeps `seen`.
+    pub(super) fn is_announced(&self, seen: &mut u32) -> bool {
+        // Relaxed: the event orders the announcement before this look.
+        let count = self.announcements.load(Ordering::Relaxed);
+        core::mem::replace(seen, count) != count
+    }
+}
