@@ -4,9 +4,8 @@ BUILD ?= build
 RELEASE := $(BUILD)/release
 export LANEPIPE_BUILD_ROOT := $(BUILD)
 
-# What `make demo` replays, and how; any option of lanepipe_replay can be added.
-DEMO_RUN ?= data/runs/bgemm_1000.jsonl
-DEMO_ARGS ?= --run $(DEMO_RUN)
+# Runs and options of the demonstrator; lanepipe_replay --help explains them.
+DEMO_ARGS ?= all
 
 CMAKE_RELEASE := cmake -S . -B $(RELEASE) -G Ninja -DCMAKE_BUILD_TYPE=Release -DCMAKE_C_COMPILER=gcc -DCMAKE_CXX_COMPILER=g++
 
@@ -22,7 +21,7 @@ setup: ## Installs the Debian packages that are missing
 setup-full: setup ## The same for test-full
 	@scripts/setup.sh --full
 
-demo: setup ## Builds and runs the demonstrator (DEMO_RUN=file, DEMO_ARGS=options)
+demo: setup ## Builds and runs the demonstrator (DEMO_ARGS="RUN OPTION...")
 	$(CMAKE_RELEASE)
 	cmake --build $(RELEASE) --target lanepipe_replay
 	$(RELEASE)/examples/lanepipe_replay $(DEMO_ARGS)
@@ -40,12 +39,12 @@ test-%: setup ## One step alone, see scripts/test.py --list
 
 soak: setup ## Repeats the stress programs (SOAK_SECONDS=600)
 	$(CMAKE_RELEASE)
-	cmake --build $(RELEASE)
+	cmake --build $(RELEASE) --target lanepipe_stress
 	scripts/soak.sh $(RELEASE)
 
 bench: setup ## Runs the benchmarks; prints target, measured, met (BENCH=word selects)
 	$(CMAKE_RELEASE)
-	cmake --build $(RELEASE)
+	cmake --build $(RELEASE) --target lanepipe_benchmarks
 	@scripts/bench.py $(RELEASE) $(BENCH)
 
 lint: setup ## Formatting, warnings, header, symbols, verification table

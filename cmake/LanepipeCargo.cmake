@@ -1,7 +1,7 @@
 # Builds the libraries with cargo and defines the imported targets for the build tree.
 
 find_package(Threads REQUIRED)
-find_program(CARGO_EXECUTABLE cargo HINTS "$ENV{CARGO_HOME}/bin" "$ENV{HOME}/.cargo/bin" REQUIRED
+find_program(CARGO_EXECUTABLE cargo PATHS "$ENV{HOME}/.cargo/bin" REQUIRED
              DOC "cargo, Rust 1.85 or newer")
 
 # Sets <out> to the Rust target. It is always passed to cargo, so that the output directory does not depend on the

@@ -56,7 +56,7 @@ def main():
     documented = set()
     for number, row_labels, text in rows():
         where = f"docs/verification.md:{number}"
-        named = set(re.findall(r"\bloom_\w+", text))
+        named = set(re.findall(r"\bloom_(?!tests\b)\w+", text))
         for label in row_labels:
             documented.add(label)
             if label not in labels:

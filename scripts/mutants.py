@@ -141,4 +141,6 @@ def main(words):
 
 
 if __name__ == "__main__":
+    # Ended from outside, it ends what it runs.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     sys.exit(main(sys.argv[1:]))

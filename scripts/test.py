@@ -328,4 +328,6 @@ def main(arguments):
 
 
 if __name__ == "__main__":
+    # Ended from outside, the runner ends what it runs.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     sys.exit(main(sys.argv[1:]))

@@ -7,6 +7,8 @@
 
 #include <gtest/gtest.h>
 
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <atomic>
 #include <chrono>
@@ -44,7 +46,7 @@ inline testing::AssertionResult same_status(const char *, const char *text, lane
     } while (false)
 
 // Time that only a hang uses up.
-constexpr std::chrono::seconds kHang{20};
+constexpr std::chrono::seconds kHang{10};
 
 template <typename Predicate> bool eventually(Predicate &&holds) {
     const auto end = std::chrono::steady_clock::now() + kHang;
@@ -54,6 +56,13 @@ template <typename Predicate> bool eventually(Predicate &&holds) {
         std::this_thread::sleep_for(std::chrono::microseconds(100));
     }
     return true;
+}
+
+// Caps the address space; for children that try to use more.
+inline void limit_memory(size_t bytes) {
+    rlimit limit{};
+    limit.rlim_cur = limit.rlim_max = bytes;
+    setrlimit(RLIMIT_AS, &limit);
 }
 
 // What an output holds before a call that must leave it alone.
@@ -225,6 +234,8 @@ class Memory {
     std::atomic<int> failing_allocs{0};          // so many calls from now on give null
     std::atomic<int> register_result{0};         // result of registration
     std::atomic<bool> register_null{false};      // registration succeeds and gives null
+    // Which copies the next three apply to, by device address; all where it is empty. Set while no thread runs.
+    std::function<bool(const void *dev, size_t size, bool outward)> selected;
     std::atomic<int64_t> first_failing_copy{-1}; // number of the copy call that fails first, from 0
     std::atomic<int64_t> failing_copies{0};      // and how many do
     std::atomic<bool> failing_copies_land{false};
@@ -232,7 +243,7 @@ class Memory {
     std::atomic<size_t> allocs{0};
     std::atomic<size_t> frees{0};
     std::atomic<size_t> unknown_frees{0};
-    std::atomic<int64_t> copies{0};
+    std::atomic<int64_t> copies{0}; // of the selected ones
     std::atomic<size_t> wide_writes{0};
     std::atomic<size_t> on_wrong_thread{0};
     std::atomic<int32_t> device_seen{-1};
@@ -285,9 +296,10 @@ class Memory {
     }
 
     int32_t copy(void *to, const void *from, size_t size, bool outward) {
-        const int64_t number = copies.fetch_add(1);
+        const bool counts = !selected || selected(outward ? to : from, size, outward);
+        const int64_t number = counts ? copies.fetch_add(1) : 0;
         const int64_t first = first_failing_copy;
-        const bool fails = first >= 0 && number >= first && number < first + failing_copies;
+        const bool fails = counts && first >= 0 && number >= first && number < first + failing_copies;
         if (outward && !write_allowed(to, from, size))
             wide_writes.fetch_add(1);
         if (!fails || failing_copies_land)

@@ -14,6 +14,7 @@
 #define LANEPIPE_PROBE(type) {#type, sizeof(type), offsetof(struct align_##type, value)},
 static const probe_struct_t structs[] = {
 #include "structs.inc"
+    {"", 0, 0}, /* the device half may have none */
 };
 
 static const probe_t probe = {

@@ -5,6 +5,7 @@
 #define LANEPIPE_PROBE(type) {#type, sizeof(type), alignof(type)},
 static const probe_struct_t structs[] = {
 #include "structs.inc"
+    {"", 0, 0}, // The device half may have none.
 };
 
 static const probe_t probe = {

@@ -250,18 +250,25 @@ TEST(WrapperMemory, TakesTheCallbacksThatTheDeviceHas) {
     EXPECT_EQ(memory.copy_from_device, nullptr);
 }
 
-TEST(WrapperLog, SinkReceivesMessages) {
-    struct Sink {
-        std::vector<std::string> lines;
-        void write(uint32_t, const char *message) { lines.emplace_back(message); }
-    } sink;
+struct Lines {
+    std::vector<std::string> lines;
+    void write(uint32_t, const char *message) { lines.emplace_back(message); }
+};
+
+TEST(WrapperLog, GlobalSinkReceivesRefusals) {
+    Lines sink;
+    const lanepipe_log_sink_t raw = lanepipe::log_sink(sink, LANEPIPE_LOG_DEBUG);
+    ASSERT_TRUE(lanepipe::set_global_log(&raw).ok());
+    // Of a structure of unknown size not even the sink can be used.
     lanepipe::PoolConfig config = small_config();
-    config.log = lanepipe::log_sink(sink, LANEPIPE_LOG_DEBUG);
+    config.struct_size = 1;
     Pool<> pool;
-    ASSERT_TRUE(Pool<>::create(config, pool).ok());
-    EXPECT_TRUE(pool.set_shards(99).failed());
+    EXPECT_EQ(Pool<>::create(config, pool), LANEPIPE_E_STRUCT_SIZE);
     EXPECT_FALSE(sink.lines.empty());
-    EXPECT_TRUE(lanepipe::set_global_log(nullptr).ok());
+    ASSERT_TRUE(lanepipe::set_global_log(nullptr).ok());
+    const size_t before = sink.lines.size();
+    EXPECT_TRUE(Pool<>::create(config, pool).failed());
+    EXPECT_EQ(sink.lines.size(), before);
 }
 
 } // namespace

@@ -12,6 +12,7 @@
 #include <map>
 #include <mutex>
 #include <set>
+#include <string>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -92,6 +93,16 @@ struct Handler {
     }
 };
 
+struct Sink {
+    std::mutex mutex;
+    std::vector<std::string> lines;
+
+    void write(uint32_t, const char *message) {
+        const std::lock_guard<std::mutex> lock(mutex);
+        lines.emplace_back(message);
+    }
+};
+
 struct Marker {
     std::mutex *mutex;
     std::map<uint32_t, int> *roles;
@@ -114,6 +125,7 @@ class WrapperProfiler : public ::testing::Test {
         config.ready_capacity = 8;
         config.done_capacity = 8;
         config.recycled_capacity = 8;
+        config.log = lanepipe::log_sink(sink);
         ASSERT_EQ(Pool<Payload>::create(config, pool), Status());
         lanepipe::Memory memory = lanepipe::memory_of(heap);
         memory.shm_dev = &region;
@@ -157,6 +169,7 @@ class WrapperProfiler : public ::testing::Test {
         __atomic_store_n(&region.tail, (region.tail + 1) % kQueueSlots, __ATOMIC_RELEASE);
     }
 
+    Sink sink;
     Heap heap;
     Region region{};
     lanepipe_ready_queue_t queue{};
@@ -274,7 +287,7 @@ TEST_F(WrapperProfiler, FailingFactoryLeavesNothingBehind) {
     EXPECT_EQ(failing.live, 0);
 }
 
-TEST_F(WrapperProfiler, RefusalHasADetail) {
+TEST_F(WrapperProfiler, RefusalHasADetailAndALogLine) {
     profiler_config.queue_count = 0;
     Profiler profiler;
     lanepipe::Error error;
@@ -283,6 +296,7 @@ TEST_F(WrapperProfiler, RefusalHasADetail) {
     EXPECT_EQ(error.status(), status);
     EXPECT_NE(error.message()[0], '\0');
     EXPECT_FALSE(profiler);
+    EXPECT_FALSE(sink.lines.empty());
 }
 
 } // namespace

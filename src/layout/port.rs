@@ -55,6 +55,13 @@ impl<W: Word32, S: Words64> ReadyPort<W, S> {
         link.store(&self.head, head, &D2)
     }
 
+    /// Writes the host's own head word without telling the device, for the next run to start from. Only for a link that
+    /// failed to publish `head`.
+    pub fn keep_head(&self, head: u32) {
+        // Relaxed: only the host's threads look at it, one run after the other.
+        self.head.store(head, Ordering::Relaxed);
+    }
+
     /// The host's own head word. At rest only.
     pub fn own_head(&self) -> u32 {
         // Relaxed: only the host writes the head.
@@ -107,6 +114,12 @@ impl<W: Word32, S: Words64> FreePort<W, S> {
     /// Asks the device's memory for the tail: tells whether a publication that reported failure took effect.
     pub fn published_tail(&self, link: &impl Link<W, S>) -> Result<u32, Status> {
         link.load(&self.tail, &F2)
+    }
+
+    /// Writes the host's own tail word after a publication that reported failure turned out to have taken effect.
+    pub fn keep_tail(&self, tail: u32) {
+        // Relaxed: as for `own_tail`; the device has the word already.
+        self.tail.store(tail, Ordering::Relaxed);
     }
 
     /// The host's own tail word. At rest only.

@@ -28,7 +28,7 @@ pub(super) struct Circulation {
     raised: AtomicU32,
     /// Buffers that left the device's side, per (shard, kind); written by the shard's drain thread.
     entered: Box<[Counter]>,
-    /// Buffers in host hands when the run began, per kind.
+    /// Buffers that were on their way to a lane when the run began, per kind.
     initial: Box<[u64]>,
 }
 
@@ -36,11 +36,13 @@ impl Circulation {
     pub(super) fn new(pool: &Pool, shards: u32) -> Self {
         let kinds = pool.config().kinds as usize;
         let mut initial = vec![0; kinds];
+        // What the run's own threads bring back: not what lies with other shards, or with the owner.
         pool.ledger().for_each(|_, entry| {
-            if matches!(
-                entry.place,
-                Place::Ready | Place::Collect | Place::Done | Place::Replenish | Place::Retired
-            ) {
+            let comes_back = match entry.place {
+                Place::Ready | Place::Done => entry.shard < shards,
+                place => place == Place::Retired,
+            };
+            if comes_back {
                 initial[entry.kind as usize] += 1;
             }
         });

@@ -22,11 +22,14 @@ const COPY_TRIES: u32 = 3;
 /// Tries of transfers in the last pass.
 const LAST_TRIES: u32 = 3;
 
+/// No index of a queue: whatever is taken, the device is to be told.
+const UNKNOWN: u32 = u32::MAX;
+
 struct Queue {
     number: u32,
     /// Next entry to take.
     taken: u32,
-    /// What the device was told.
+    /// What the device was told, or [`UNKNOWN`].
     acknowledged: u32,
     /// Scans that found the next entry without an address.
     null_scans: u32,
@@ -77,7 +80,8 @@ impl Drain {
             Queue {
                 number,
                 taken: head,
-                acknowledged: head,
+                // An earlier run may have ended before it could tell the device.
+                acknowledged: UNKNOWN,
                 null_scans: 0,
             }
         });
@@ -115,7 +119,7 @@ impl Drain {
             }
             if took {
                 idle_scans = 0;
-            } else if idle_scans < IDLE_SCANS {
+            } else if idle_scans < IDLE_SCANS && !self.retry {
                 idle_scans += 1;
                 relax();
             } else {
@@ -124,6 +128,12 @@ impl Drain {
             }
         }
         self.last_pass(run, &mut scratch);
+        for (free, instance) in self.free.iter_mut().zip(&run.config.instances) {
+            // The others are other threads' business; here are only copies from before the start.
+            if instance.queue % run.shards == self.shard {
+                free.conclude(&run.pool, &run.link, self.shard, LAST_TRIES);
+            }
+        }
         self.starving.clear();
         self.store_demand(run);
     }
@@ -152,12 +162,13 @@ impl Drain {
             };
             let mut failures = 0;
             while self.queues[index].taken != tail && failures < NULL_SCANS + LAST_TRIES {
-                if !matches!(self.pass(run, index, Some(tail), scratch), Pass::Took) {
-                    failures += 1;
+                match self.pass(run, index, Some(tail), scratch) {
+                    Pass::Took => failures = 0,
+                    _ => failures += 1,
                 }
             }
-            for _ in 0..LAST_TRIES {
-                self.acknowledge(run, index);
+            if !(0..LAST_TRIES).any(|_| self.acknowledge(run, index)) {
+                queue.port.keep_head(self.queues[index].taken);
             }
         }
     }
@@ -177,6 +188,8 @@ impl Drain {
                 true
             }
             Err(status) => {
+                // The push may have landed all the same, and `taken` may come back to the index acknowledged before.
+                queue.acknowledged = UNKNOWN;
                 let number = queue.number;
                 self.transfer_failed(run, status, number, "the head of a ready queue could not be pushed");
                 false
@@ -318,10 +331,15 @@ impl Drain {
         if !self.acknowledge(run, index) {
             self.retry = true;
         }
+        // Who starves comes before who has just published.
+        self.serve_starving(run);
         for position in 0..count {
             if refill[position] != REJECT && !refill[..position].contains(&refill[position]) {
                 self.top_up(run, number, refill[position], u32::MAX);
             }
+        }
+        if refill[..count].contains(&REJECT) {
+            self.serve_unknown(run, number);
         }
         self.store_demand(run);
         self.deliver(run, number, &buffers[..delivered], payloads.as_ptr());
@@ -387,7 +405,8 @@ impl Drain {
                 count,
                 "an entry was rejected",
             );
-            if entry.host != 0 {
+            // An id says that the buffer is this thread's now, even if no host memory belongs to it.
+            if entry.id != 0 {
                 // Parking fails only when memory is out; the ledger has the buffer as quarantined all the same.
                 let _ = run.pool.quarantine(self.shard, buffer);
             }
@@ -439,7 +458,13 @@ impl Drain {
         let stats = &run.stats.queues[queue as usize];
         // SAFETY: this is the drain thread of the instance's shard, sole writer of the free queue and sole consumer of
         // the lane.
-        let refill = unsafe { self.free[instance as usize].top_up(&run.pool, &run.link, self.shard, most) };
+        let queue_of_instance = &mut self.free[instance as usize];
+        let refill = unsafe { queue_of_instance.top_up(&run.pool, &run.link, self.shard, most) };
+        let parked = queue_of_instance.take_parked();
+        if parked != 0 {
+            run.circulation.enter(self.shard, queue_of_instance.kind(), parked);
+            run.circulation.nudge();
+        }
         match refill {
             Refill::Done(published) => {
                 stats.refilled.add(u64::from(published));
@@ -452,12 +477,8 @@ impl Drain {
                     self.starving.push(instance);
                 }
             }
-            Refill::Failed(status, parked) => {
-                if parked != 0 {
-                    run.circulation
-                        .enter(self.shard, self.free[instance as usize].kind(), u64::from(parked));
-                    run.circulation.nudge();
-                }
+            Refill::Failed(status, published) => {
+                stats.refilled.add(u64::from(published));
                 self.transfer_failed(run, status, queue, "a free queue could not be topped up");
                 // The device may be waiting for this one.
                 if !self.starving.contains(&instance) {
@@ -482,18 +503,37 @@ impl Drain {
         false
     }
 
-    /// Serves free queues that stand empty, one buffer each until all have one.
+    /// Serves free queues that stand empty, one buffer each, whoever waits longest first.
     fn serve_starving(&mut self, run: &Run) -> bool {
-        let mut served = false;
-        for position in (0..self.starving.len()).rev() {
-            let instance = self.starving[position];
+        if self.starving.is_empty() {
+            return false;
+        }
+        let (mut served, mut position) = (false, 0);
+        // A buffer that comes while this goes through the list is for the next round: it is not for the tail of the list.
+        let supplied = (0..self.demand.len() as u32)
+            .filter(|kind| run.pool.recycled_len(self.shard, *kind) != 0)
+            .fold(0u64, |kinds, kind| kinds | 1 << kind);
+        while let Some(instance) = self.starving.get(position).copied() {
             let queue = run.config.instances[instance as usize].queue;
-            served |= self.top_up(run, queue, instance, 1);
+            let free = &self.free[instance as usize];
+            if supplied >> free.kind() & 1 != 0 || free.is_unsettled() {
+                served |= self.top_up(run, queue, instance, 1);
+            }
+            // Who is served leaves the list.
+            position += usize::from(self.starving.get(position) == Some(&instance));
         }
-        if served {
-            self.store_demand(run);
-        }
+        self.store_demand(run);
         served
+    }
+
+    /// After an entry of `queue` that nobody owns up to: one of its instances may be waiting and will not publish again.
+    #[cold]
+    fn serve_unknown(&mut self, run: &Run, queue: u32) {
+        for (instance, config) in (0u32..).zip(&run.config.instances) {
+            if config.queue == queue {
+                self.top_up(run, queue, instance, 1);
+            }
+        }
     }
 
     /// Stores the demand words of the shard's lanes where they changed.

@@ -6,6 +6,7 @@ use super::fault::{Fault, FaultRecord};
 use super::refill::{FreeQueue, Refill};
 use super::replenish::Replenish;
 use super::run::Run;
+use super::shared_link::SharedLink;
 use super::stats::{QueueStats, ShardStats, Stats};
 use super::{collect, sentinel};
 use crate::event::Deadline;
@@ -109,9 +110,17 @@ impl Profiler {
     /// # Errors
     ///
     /// `LANEPIPE_E_STATE` if it runs or is stopping, or another profiler runs on the pool; `LANEPIPE_BUSY` while another
-    /// thread is inside start or stop; `LANEPIPE_E_THREAD` if the factory fails (nothing is left running).
+    /// thread is inside start or stop; `LANEPIPE_E_CORRUPT` if the head of a ready queue is out of range;
+    /// `LANEPIPE_E_THREAD` if the factory fails (nothing is left running).
     pub fn start(&self) -> Result<(), Status> {
         let _inside = self.enter()?;
+        let mut queues = self.config.queues.iter();
+        if let Some(bad) = queues.position(|queue| queue.port.own_head() >= queue.port.capacity) {
+            self.pool
+                .logger()
+                .log(log::ERROR, format_args!("start: the head of ready queue {bad} is out of range"));
+            return Err(Status::LANEPIPE_E_CORRUPT);
+        }
         if self.active.lock().is_some() || !self.pool.begin_run() {
             self.pool.logger().log(
                 log::ERROR,
@@ -119,6 +128,8 @@ impl Profiler {
             );
             return Err(Status::LANEPIPE_E_STATE);
         }
+        // Before the run takes stock of the buffers that are on their way.
+        let (free, starving) = self.fill_free_queues();
         let run = Arc::new(Run::new(
             self.pool.clone(),
             self.config.clone(),
@@ -130,7 +141,7 @@ impl Profiler {
             threads: Vec::new(),
             phase: 0,
         };
-        if let Err(status) = self.spawn_all(&mut starting) {
+        if let Err(status) = self.spawn_all(&mut starting, &free, &starving) {
             self.pool
                 .logger()
                 .log(log::ERROR, format_args!("start failed: {status:?}"));
@@ -193,41 +204,54 @@ impl Profiler {
 
     /// Tops up every free queue from the lanes, allocating where they are dry. Returns the free queues and the instances
     /// that stay without a buffer.
-    fn fill_free_queues(&self, run: &Run) -> (Vec<FreeQueue>, Vec<u32>) {
+    fn fill_free_queues(&self) -> (Vec<FreeQueue>, Vec<u32>) {
+        let link = SharedLink::new(self.pool.memory());
+        let shards = self.pool.live_shards();
         let mut queues = Vec::with_capacity(self.config.instances.len());
         let mut starving = Vec::new();
         for (number, instance) in (0u32..).zip(&self.config.instances) {
-            let shard = instance.queue % run.shards;
+            let shard = instance.queue % shards;
             let kind = &self.config.kinds[instance.kind as usize];
             let mut queue = FreeQueue::new(instance.free, instance.kind);
-            let allowed = |most: u32| most == 0 || self.pool.tracked(instance.kind) < most;
+            let allowance = || match kind.max_buffers {
+                0 => u32::MAX,
+                most => most.saturating_sub(self.pool.tracked(instance.kind)),
+            };
             let outcome = loop {
                 // SAFETY: no thread runs yet, so this one may play every role.
-                let refill = unsafe { queue.top_up(&self.pool, &run.link, shard, u32::MAX) };
-                let short = matches!(refill, Refill::Starved);
-                if !short || !allowed(kind.max_buffers) {
+                let refill = unsafe { queue.top_up(&self.pool, &link, shard, u32::MAX) };
+                let count = kind.batch_size.min(allowance());
+                if !matches!(refill, Refill::Starved) || count == 0 {
                     break refill;
                 }
                 // SAFETY: as above.
                 let placed = unsafe {
                     self.pool
-                        .allocate(instance.kind, kind.buffer_size, kind.batch_size, Some(shard))
+                        .allocate(instance.kind, kind.buffer_size, count, Some(shard))
                 };
                 if placed.is_err() {
                     break refill;
                 }
             };
-            if !matches!(outcome, Refill::Done(_)) {
-                starving.push(number);
+            // The run takes stock of them itself.
+            queue.take_parked();
+            match outcome {
+                Refill::Done(_) => {}
+                Refill::Starved | Refill::Failed(..) => starving.push(number),
+                // Asks for nothing: who knows what it has.
+                Refill::Corrupt(head) => {
+                    let count = self.stats.queues[instance.queue as usize].corrupt.add(1);
+                    let what = format_args!("start: head {head} of the free queue of instance {number} is impossible");
+                    self.pool.logger().log_occurrence(log::ERROR, count, what);
+                }
             }
             queues.push(queue);
         }
         (queues, starving)
     }
 
-    fn spawn_all(&self, starting: &mut Active) -> Result<(), Status> {
+    fn spawn_all(&self, starting: &mut Active, free: &[FreeQueue], starving: &[u32]) -> Result<(), Status> {
         let run = starting.run.clone();
-        let (free, starving) = self.fill_free_queues(&run);
         starting
             .threads
             .try_reserve_exact(2 + 2 * run.shards as usize)
@@ -239,7 +263,7 @@ impl Profiler {
         let replenish = Replenish::new(&run);
         self.spawn(starting, Role::Replenish, 0, move |run| replenish.run(run))?;
         for shard in 0..run.shards {
-            let drain = Drain::new(&run, shard, &free, &starving);
+            let drain = Drain::new(&run, shard, free, starving);
             self.spawn(starting, Role::Drain, shard, move |run| drain.run(run))?;
         }
         self.spawn(starting, Role::Sentinel, 0, sentinel::run)?;

@@ -3,6 +3,7 @@
 
 use super::config::Free;
 use super::shared_link::SharedLink;
+use crate::pool::ledger::Place;
 use crate::pool::{Buffer, Pool};
 use crate::status::Status;
 use core::mem::MaybeUninit;
@@ -11,14 +12,20 @@ use core::mem::MaybeUninit;
 const BATCH: usize = 16;
 
 /// The host's private view of one free queue.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct FreeQueue {
     port: Free,
     kind: u32,
-    /// What the tail word holds. The word itself is only written, never trusted.
+    /// What the tail word holds. The word itself is only written, and read where a publication is in doubt.
     tail: u32,
-    /// Buffers of a publication of which nobody knows whether it took effect.
-    doubtful: u32,
+    /// Whether the tail word is to be read before the next publication: the last one reported failure, or this is the
+    /// first one of a run and an earlier run may have ended in doubt.
+    unsettled: bool,
+    /// Buffers of a publication of which nobody knows whether it took effect. They may be at the device, so the ledger
+    /// has them there, and an entry that the device publishes with one of them is as good as any.
+    doubtful: Vec<Buffer>,
+    /// Buffers parked since the last [`FreeQueue::take_parked`].
+    parked: u64,
 }
 
 /// What a top-up did.
@@ -28,7 +35,7 @@ pub(super) enum Refill {
     Done(u32),
     /// The free queue stands empty and the lane is dry.
     Starved,
-    /// A transfer failed; so many buffers taken from the lane are parked, to be brought back.
+    /// A transfer failed after so many buffers were published.
     Failed(Status, u32),
     /// The device's head is impossible.
     Corrupt(u32),
@@ -40,12 +47,24 @@ impl FreeQueue {
             port,
             kind,
             tail: port.own_tail(),
-            doubtful: 0,
+            unsettled: true,
+            doubtful: Vec::new(),
+            parked: 0,
         }
     }
 
     pub(super) fn kind(&self) -> u32 {
         self.kind
+    }
+
+    /// Whether a publication is in doubt.
+    pub(super) fn is_unsettled(&self) -> bool {
+        self.unsettled
+    }
+
+    /// How many buffers were parked since the last call.
+    pub(super) fn take_parked(&mut self) -> u64 {
+        core::mem::take(&mut self.parked)
     }
 
     /// Publishes up to `most` buffers from the lane (`shard`, kind).
@@ -54,7 +73,7 @@ impl FreeQueue {
     ///
     /// The caller is the sole writer of the free queue and the sole consumer of the lane.
     pub(super) unsafe fn top_up(&mut self, pool: &Pool, link: &SharedLink, shard: u32, most: u32) -> Refill {
-        if let Err(status) = self.settle(link) {
+        if let Err(status) = self.settle(pool, link, shard) {
             return Refill::Failed(status, 0);
         }
         let head = match self.port.head(link) {
@@ -78,9 +97,10 @@ impl FreeQueue {
             // SAFETY: `pop_recycled` filled the first `count` elements.
             let buffers = buffers.map(|buffer| unsafe { buffer.assume_init() });
             if let Err(status) = self.publish(link, &buffers[..count]) {
-                let doubtful = self.doubtful != 0;
-                park(pool, shard, &buffers[..count], doubtful);
-                return Refill::Failed(status, if doubtful { 0 } else { count as u32 });
+                if self.doubtful.is_empty() {
+                    self.park(pool, shard, &buffers[..count]);
+                }
+                return Refill::Failed(status, published);
             }
             published += count as u32;
             room -= count as u32;
@@ -102,10 +122,11 @@ impl FreeQueue {
         let tail = self.tail.wrapping_add(buffers.len() as u32);
         if let Err(status) = self.port.publish_tail(link, tail) {
             match self.port.published_tail(link) {
-                Ok(found) if found == tail => {}
+                Ok(found) if found == tail => self.port.keep_tail(tail),
                 Ok(_) => return Err(status),
                 Err(_) => {
-                    self.doubtful = buffers.len() as u32;
+                    self.doubtful.extend_from_slice(buffers);
+                    self.unsettled = true;
                     return Err(status);
                 }
             }
@@ -114,30 +135,50 @@ impl FreeQueue {
         Ok(())
     }
 
-    /// Resolves a doubtful publication. Its buffers are quarantined either way: they may be at the device.
-    fn settle(&mut self, link: &SharedLink) -> Result<(), Status> {
-        if self.doubtful == 0 {
+    /// Finds out whether a doubtful publication took effect. If it did not, its buffers are parked.
+    fn settle(&mut self, pool: &Pool, link: &SharedLink, shard: u32) -> Result<(), Status> {
+        if !self.unsettled {
             return Ok(());
         }
         let found = self.port.published_tail(link)?;
-        let landed = self.tail.wrapping_add(self.doubtful);
-        if found == landed {
-            self.tail = landed;
+        let moved = found.wrapping_sub(self.tail);
+        let landed = match self.doubtful.len() as u32 {
+            // A word that moved by more than the slots was not moved by an earlier run.
+            0 => moved <= self.port.slot_count,
+            doubtful => moved == doubtful,
+        };
+        let doubtful = core::mem::take(&mut self.doubtful);
+        if landed && moved != 0 {
+            self.tail = found;
+            self.port.keep_tail(found);
+        } else {
+            self.park(pool, shard, &doubtful);
         }
-        self.doubtful = 0;
+        self.unsettled = false;
         Ok(())
     }
-}
 
-/// Parks buffers that were taken from a lane and not published.
-#[cold]
-fn park(pool: &Pool, shard: u32, buffers: &[Buffer], doubtful: bool) {
-    for buffer in buffers {
-        // Parking fails only when memory is out; the ledger has the buffer as retired all the same.
-        let _ = if doubtful {
-            pool.quarantine(shard, *buffer)
-        } else {
-            pool.retire(shard, *buffer)
-        };
+    /// Settles at the end of a run. What stays in doubt only waits for teardown.
+    pub(super) fn conclude(&mut self, pool: &Pool, link: &SharedLink, shard: u32, tries: u32) {
+        if self.doubtful.is_empty() || (0..tries).any(|_| self.settle(pool, link, shard).is_ok()) {
+            return;
+        }
+        let is_at_device = |buffer: &Buffer| pool.ledger().get(buffer.id).is_some_and(|at| at.place == Place::Device);
+        // The device has published one of them, so it was given all.
+        let landed = !self.doubtful.iter().all(is_at_device);
+        for buffer in self.doubtful.drain(..).filter(|_| !landed) {
+            // Parking fails only when memory is out; the ledger has the buffer as quarantined all the same.
+            let _ = pool.quarantine(shard, buffer);
+        }
+    }
+
+    /// Parks buffers that were taken from the lane and not published.
+    #[cold]
+    fn park(&mut self, pool: &Pool, shard: u32, buffers: &[Buffer]) {
+        self.parked += buffers.len() as u64;
+        for buffer in buffers {
+            // Parking fails only when memory is out; the ledger has the buffer as retired all the same.
+            let _ = pool.retire(shard, *buffer);
+        }
     }
 }

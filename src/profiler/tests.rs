@@ -4,5 +4,7 @@ mod delivery;
 mod device;
 mod faults;
 mod harness;
+mod idle;
+mod lifecycle;
 mod supply;
 mod world;

@@ -44,6 +44,25 @@ fn geometry() -> impl Strategy<Value = Plan> {
     )
 }
 
+/// What goes wrong, and how often.
+fn with_faults() -> impl Strategy<Value = Plan> {
+    let rates = (0u64..300, 0u64..300, 0u64..200, 0u64..400, 0u64..20);
+    (geometry(), rates, 1u32..=5, any::<bool>()).prop_map(
+        |(plan, (fail_read, fail_write, reject, refuse_block, null_entries), burst, landing)| Plan {
+            fail_read,
+            fail_write,
+            reject,
+            refuse_block,
+            null_entries,
+            burst,
+            landing,
+            // Rejected buffers are set aside, and others must be allowed to take their place.
+            max_buffers: 0,
+            ..plan
+        },
+    )
+}
+
 fn run(plan: Plan, count: u64) {
     let mut harness = Harness::new(plan);
     harness.start();
@@ -53,11 +72,88 @@ fn run(plan: Plan, count: u64) {
     harness.verify();
 }
 
+fn cases(cases: u32) -> ProptestConfig {
+    ProptestConfig {
+        failure_persistence: None,
+        // A case is a run of threads: it is not worth shrinking.
+        max_shrink_iters: 0,
+        ..ProptestConfig::with_cases(cases)
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(24) })]
+    #![proptest_config(cases(40))]
 
     #[test]
     fn everything_is_delivered_without_faults(plan in geometry()) {
         run(plan, 120);
     }
+
+    #[test]
+    fn everything_is_accounted_for_under_faults(plan in with_faults()) {
+        run(plan, 60);
+    }
+
+    /// Runs on one pool, each with other shards than the one before. What one run cannot deliver the next one finds.
+    #[test]
+    fn runs_follow_each_other(plan in with_faults(), shards in prop::collection::vec(1u32..=4, 2..=5), heal in any::<bool>()) {
+        // Without writes that fail no publication is in doubt at the end of a run.
+        let fail_write = if heal { plan.fail_write } else { 0 };
+        let mut harness = Harness::new(Plan { fail_write, ..plan });
+        let last = shards.len() - 1;
+        for (run, shards) in shards.into_iter().enumerate() {
+            harness.set_shards(1 + (shards - 1) % harness.world.plan.shards);
+            harness.world.healed.store(false, std::sync::atomic::Ordering::Relaxed);
+            harness.start();
+            harness.publish(20);
+            if heal || run == last {
+                harness.world.heal();
+            }
+            harness.stop();
+            if heal || run == last {
+                harness.verify();
+            }
+        }
+    }
+}
+
+/// Wake-ups: nothing moves unless the sentinel notices, and indices are back where they were after two entries.
+#[test]
+fn a_lap_between_two_polls_is_noticed() {
+    for device_ready in [2, 3] {
+        run(
+            Plan {
+                device_ready,
+                slots: 8,
+                batch_size: 8,
+                poll_min: std::time::Duration::from_millis(2),
+                poll_max: std::time::Duration::from_millis(2),
+                ..Plan::default()
+            },
+            200,
+        );
+    }
+}
+
+/// A thousand runs without traffic: the pool stays as it is.
+#[test]
+fn idle_runs_cost_no_buffers() {
+    let mut harness = Harness::new(Plan {
+        queues: 2,
+        shards: 2,
+        warm_target: 2,
+        ..Plan::default()
+    });
+    harness.start();
+    harness.publish(20);
+    harness.stop();
+    harness.start();
+    harness.stop();
+    let tracked = harness.pool.tracked(0);
+    for _ in 0..200 {
+        harness.start();
+        harness.stop();
+    }
+    harness.verify();
+    assert_eq!(harness.pool.tracked(0), tracked);
 }

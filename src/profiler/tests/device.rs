@@ -6,6 +6,7 @@ use crate::pool::ledger::Place;
 use crate::pool::{Buffer, Pool};
 use crate::profiler::{Entry, Free, Hooks, Ready, Role, Site, ThreadBody};
 use crate::sync::{Word32, Word64};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
@@ -69,7 +70,13 @@ impl DeviceQueue {
                     .iter()
                     .map(|(instance, _, producer)| (instance, producer))
                     .collect();
-                self.world.complain(format!("queue {number} hangs: {left:?}"));
+                let pool = &self.pool;
+                let mut places = BTreeMap::new();
+                pool.ledger()
+                    .for_each(|_, at| *places.entry((at.kind, at.place as u8, at.shard)).or_insert(0) += 1);
+                self.world.complain(format!(
+                    "queue {number} hangs: {left:?}; buffers by (kind, place, shard): {places:?}"
+                ));
                 return;
             } else {
                 waits += 1;

@@ -5,7 +5,7 @@ use super::world::{BUFFER_SIZE, PATIENCE, Plan, World};
 use crate::event::Deadline;
 use crate::log::Logger;
 use crate::pool::ledger::Place;
-use crate::pool::{Buffer, Pool, PoolConfig};
+use crate::pool::{Audit, Buffer, Pool, PoolConfig};
 use crate::profiler::{Config, Instance, KindConfig, Profiler, QueueStats, ReadyQueueConfig};
 use crate::status::Status;
 use crate::sync::atomic::Ordering;
@@ -145,14 +145,20 @@ impl Harness {
         self.verify_books();
     }
 
-    /// Every buffer is in one place.
-    pub fn verify_books(&self) {
+    /// No buffer is in two places or in the hands of a thread.
+    pub fn verify_conservation(&self) -> Audit {
         // SAFETY: no thread runs.
         let audit = unsafe { self.pool.audit() };
         assert_eq!(audit.errors, 0, "{audit:?}");
         for place in [Place::Drain, Place::Ready, Place::Collect, Place::Replenish] {
             assert_eq!(audit.at(place), 0, "{place:?}");
         }
+        audit
+    }
+
+    /// Every buffer is in one place.
+    pub fn verify_books(&self) {
+        let audit = self.verify_conservation();
         let mut at_device = BTreeSet::new();
         for queue in &self.device {
             assert_eq!(queue.pending(), [], "entries are not acknowledged");

@@ -161,8 +161,10 @@ pub struct World {
     pub land_all: AtomicBool,
     /// Every read fails.
     pub break_reads: AtomicBool,
-    /// Writes of free-queue tails fail, and so do reads of them.
+    /// Writes of free-queue tails fail.
     pub break_tails: AtomicBool,
+    /// Reads of free-queue tails fail.
+    pub hide_tails: AtomicBool,
     /// Copies by role; the last is everybody else.
     copies: [AtomicU32; 5],
     pub blocks_given: AtomicU32,
@@ -195,6 +197,7 @@ impl World {
             land_all: AtomicBool::new(false),
             break_reads: AtomicBool::new(false),
             break_tails: AtomicBool::new(false),
+            hide_tails: AtomicBool::new(false),
             copies: Default::default(),
             blocks_given: AtomicU32::new(0),
             blocks_refused: AtomicU32::new(0),
@@ -315,6 +318,7 @@ impl World {
             &self.break_writes,
             &self.break_reads,
             &self.break_tails,
+            &self.hide_tails,
             &self.refuse_all_blocks,
         ] {
             flag.store(false, Ordering::Relaxed);
@@ -339,10 +343,9 @@ impl World {
         fails
     }
 
-    fn is_broken_tail(&self, dev: u64) -> bool {
+    fn is_tail(&self, dev: u64) -> bool {
         let tail = |instance| self.device_free(instance).tail.address().cast();
-        self.break_tails.load(Ordering::Relaxed)
-            && (0..self.plan.instances()).any(|instance| tail(instance) == self.memory_at(dev))
+        (0..self.plan.instances()).any(|instance| tail(instance) == self.memory_at(dev))
     }
 
     fn count_copy(&self) {
@@ -421,7 +424,8 @@ impl MemoryOps for Ops {
     unsafe fn copy_to_device(&self, dev: u64, source: *const u8, size: usize) -> bool {
         let world = &self.0;
         world.count_copy();
-        let broken = world.break_writes.load(Ordering::Relaxed) || world.is_broken_tail(dev);
+        let broken = world.break_writes.load(Ordering::Relaxed)
+            || world.break_tails.load(Ordering::Relaxed) && world.is_tail(dev);
         let fails = broken || world.fails(world.plan.fail_write, world.plan.burst);
         let lands = !fails
             || world.land_all.load(Ordering::Relaxed)
@@ -436,7 +440,8 @@ impl MemoryOps for Ops {
     unsafe fn copy_from_device(&self, destination: *mut u8, dev: u64, size: usize) -> bool {
         let world = &self.0;
         world.count_copy();
-        let broken = world.break_reads.load(Ordering::Relaxed) || world.is_broken_tail(dev);
+        let broken =
+            world.break_reads.load(Ordering::Relaxed) || world.hide_tails.load(Ordering::Relaxed) && world.is_tail(dev);
         if broken || world.fails(world.plan.fail_read, world.plan.burst) {
             return false;
         }
