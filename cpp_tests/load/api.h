@@ -9,7 +9,17 @@
 #define LANEPIPE_LOAD_FUNCTIONS(X)                                                                                     \
     X(lanepipe_abi_version)                                                                                            \
     X(lanepipe_version)                                                                                                \
-    X(lanepipe_status_name)
+    X(lanepipe_status_name)                                                                                            \
+    X(lanepipe_pool_create)                                                                                            \
+    X(lanepipe_pool_destroy)                                                                                           \
+    X(lanepipe_pool_set_memory)                                                                                        \
+    X(lanepipe_pool_allocate)                                                                                          \
+    X(lanepipe_pool_audit)                                                                                             \
+    X(lanepipe_pool_release_all)                                                                                       \
+    X(lanepipe_profiler_create)                                                                                        \
+    X(lanepipe_profiler_start)                                                                                         \
+    X(lanepipe_profiler_stop)                                                                                          \
+    X(lanepipe_profiler_destroy)
 
 struct Api {
 #define LANEPIPE_LOAD_MEMBER(name) decltype(&::name) name = nullptr;
