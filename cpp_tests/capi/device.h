@@ -11,15 +11,15 @@ struct Shape {
     Mode mode = Mode::kIdentity;
     uint32_t queues = 1;
     uint32_t kinds = 1;
-    uint32_t shards = 1;               // live ones
-    uint32_t instances_per_queue = 1;  // kinds dealt in turn
-    uint32_t ready_slots = 64;         // of the device
+    uint32_t shards = 1;              // live ones
+    uint32_t instances_per_queue = 1; // kinds dealt in turn
+    uint32_t ready_slots = 64;        // of the device
     uint32_t free_slots = 4;
-    uint32_t first_counter = 0;        // where free-queue counters start
+    uint32_t first_counter = 0; // where free-queue counters start
     size_t buffer_size = 256;
     uint32_t batch_size = 8;
     uint32_t warm_target = 0;
-    uint32_t max_buffers = 0;          // per kind
+    uint32_t max_buffers = 0; // per kind
     uint32_t collect_batch = 4;
     uint32_t ready_capacity = 64;
     uint32_t done_capacity = 64;
@@ -108,7 +108,8 @@ class Device {
     std::vector<lanepipe_instance_t> host_instances() const {
         std::vector<lanepipe_instance_t> out;
         for (const Instance &at : instances)
-            out.push_back({{shadow(at.head), shadow(at.tail), shadow(at.slots), shape_.free_slots, 0}, at.kind, at.queue});
+            out.push_back(
+                {{shadow(at.head), shadow(at.tail), shadow(at.slots), shape_.free_slots, 0}, at.kind, at.queue});
         return out;
     }
 

@@ -172,7 +172,8 @@ TEST(Register, KeepsTheIdentityOfAnAddress) {
     EXPECT_EQ(resolve(pool, 0x1000).host, &other) << "the newest host address counts";
     EXPECT_EQ(resolve(pool, 0x1001).known, 0u);
     EXPECT_EQ(audit_of(pool.get()).total, 1u);
-    EXPECT_STATUS(LANEPIPE_OK, lanepipe_pool_register(pool.get(), reinterpret_cast<void *>(0x2000), &other, 0, nullptr));
+    EXPECT_STATUS(LANEPIPE_OK,
+                  lanepipe_pool_register(pool.get(), reinterpret_cast<void *>(0x2000), &other, 0, nullptr));
     EXPECT_EQ(audit_of(pool.get()).total, 2u);
     EXPECT_NE(resolve(pool, 0x2000).id, id);
 }
@@ -201,7 +202,8 @@ TEST(Register, MayRunBesideLookups) {
     std::thread writer([&] {
         for (uint64_t i = 1; i <= 20000; ++i) {
             auto *dev = reinterpret_cast<void *>(i * 64);
-            ASSERT_STATUS(LANEPIPE_OK, lanepipe_pool_register(pool.get(), dev, reinterpret_cast<void *>(i * 64 + 1), 0, nullptr));
+            ASSERT_STATUS(LANEPIPE_OK,
+                          lanepipe_pool_register(pool.get(), dev, reinterpret_cast<void *>(i * 64 + 1), 0, nullptr));
             known.store(i, std::memory_order_release);
         }
     });
@@ -340,8 +342,8 @@ TEST(Waits, ReleaseEachOther) {
             lanepipe_buffer_t buffers[2];
             uint64_t payloads[2];
             size_t count = 0;
-            ASSERT_STATUS(LANEPIPE_OK, lanepipe_pool_wait_pop_ready(pool.get(), 0, buffers, payloads, 2,
-                                                                    LANEPIPE_FOREVER, &count));
+            ASSERT_STATUS(LANEPIPE_OK,
+                          lanepipe_pool_wait_pop_ready(pool.get(), 0, buffers, payloads, 2, LANEPIPE_FOREVER, &count));
             for (size_t i = 0; i < count; ++i, ++next) {
                 ASSERT_EQ(address_of(buffers[i]), (next + 1) * 64);
                 ASSERT_EQ(payloads[i], next * 3);

@@ -55,8 +55,7 @@ TEST(Strict, RefusesABufferThatIsInAnotherPlace) {
     size_t count = 0;
     const auto refused_everywhere = [&](const lanepipe_buffer_t &buffer) {
         count = kUntouched;
-        EXPECT_REFUSED(log, LANEPIPE_E_DUPLICATE,
-                       lanepipe_pool_push_ready(pool.get(), 1, &buffer, nullptr, 1, &count));
+        EXPECT_REFUSED(log, LANEPIPE_E_DUPLICATE, lanepipe_pool_push_ready(pool.get(), 1, &buffer, nullptr, 1, &count));
         EXPECT_REFUSED(log, LANEPIPE_E_DUPLICATE,
                        lanepipe_pool_wait_push_ready(pool.get(), 1, &buffer, nullptr, 1, 0, &count));
         EXPECT_REFUSED(log, LANEPIPE_E_DUPLICATE, lanepipe_pool_push_done(pool.get(), 1, &buffer, 1, &count));
@@ -84,8 +83,7 @@ TEST(Strict, RefusesABufferTwiceInOneCall) {
     const lanepipe_buffer_t buffer = pool.enroll(0x1000);
     const lanepipe_buffer_t twice[2] = {buffer, buffer};
     size_t count = kUntouched;
-    EXPECT_REFUSED(pool.log, LANEPIPE_E_DUPLICATE,
-                   lanepipe_pool_push_ready(pool.get(), 0, twice, nullptr, 2, &count));
+    EXPECT_REFUSED(pool.log, LANEPIPE_E_DUPLICATE, lanepipe_pool_push_ready(pool.get(), 0, twice, nullptr, 2, &count));
     EXPECT_REFUSED(pool.log, LANEPIPE_E_DUPLICATE, lanepipe_pool_push_done(pool.get(), 0, twice, 2, &count));
     EXPECT_REFUSED(pool.log, LANEPIPE_E_DUPLICATE, lanepipe_pool_push_recycled(pool.get(), 0, twice, 2, &count));
     EXPECT_EQ(audit_of(pool.get()).total, 1u);
@@ -117,9 +115,8 @@ TEST(Overlap, SecondConsumerIsRefused) {
     lanepipe_buffer_t got{};
     size_t got_count = 0;
     lanepipe_status_t outcome = LANEPIPE_E_PANIC;
-    std::thread sleeper([&] {
-        outcome = lanepipe_pool_wait_pop_ready(pool.get(), 0, &got, nullptr, 1, LANEPIPE_FOREVER, &got_count);
-    });
+    std::thread sleeper(
+        [&] { outcome = lanepipe_pool_wait_pop_ready(pool.get(), 0, &got, nullptr, 1, LANEPIPE_FOREVER, &got_count); });
     lanepipe_buffer_t other = untracked(9);
     size_t count = kUntouched;
     lanepipe_status_t refused = LANEPIPE_OK;
@@ -309,8 +306,8 @@ TEST(Shared, RefusesRangesOutsideTheRegion) {
 
 TEST(Audit, RefusesUnknownSizes) {
     Pool pool;
-    for (const uint32_t size : {0u, uint32_t{sizeof(lanepipe_pool_audit_t)} - 4,
-                                uint32_t{sizeof(lanepipe_pool_audit_t)} + 8}) {
+    for (const uint32_t size :
+         {0u, uint32_t{sizeof(lanepipe_pool_audit_t)} - 4, uint32_t{sizeof(lanepipe_pool_audit_t)} + 8}) {
         lanepipe_pool_audit_t audit{};
         audit.struct_size = size;
         audit.total = kUntouched;

@@ -1,4 +1,5 @@
-// Misuse of every function on profilers: the documented status, a line in the log, outputs left alone, nothing corrupted.
+// Misuse of every function on profilers: the documented status, a line in the log, outputs left alone, nothing
+// corrupted.
 #include "rig.h"
 
 #include <unistd.h>

@@ -395,7 +395,8 @@ TEST(CorruptionRace, SameAddressesOnTwoShards) {
             if (buffer == 0)
                 break;
             ASSERT_TRUE(rig.device.push_entry(0, {first.sequence, buffer, 0, 2, check_of(first.sequence, buffer, 0)}));
-            ASSERT_TRUE(rig.device.push_entry(1, {second.sequence, buffer, 1, 2, check_of(second.sequence, buffer, 1)}));
+            ASSERT_TRUE(
+                rig.device.push_entry(1, {second.sequence, buffer, 1, 2, check_of(second.sequence, buffer, 1)}));
             ++first.sequence;
             ++second.sequence;
             entries += 2;

@@ -38,8 +38,7 @@ class Rig {
         EXPECT_STATUS(LANEPIPE_OK, lanepipe_pool_set_shards(pool.get(), shape.shards));
         queues_ = device.host_queues();
         instances_ = device.host_instances();
-        kinds_.assign(shape.kinds,
-                      {shape.buffer_size, shape.batch_size, shape.warm_target, shape.max_buffers, 0});
+        kinds_.assign(shape.kinds, {shape.buffer_size, shape.batch_size, shape.warm_target, shape.max_buffers, 0});
     }
 
     ~Rig() {
@@ -68,7 +67,9 @@ class Rig {
         config.kinds = kinds_.data();
         config.context = this;
         config.resolve = [](void *self, uint32_t queue, const lanepipe_entry_t *entries, size_t count,
-                            lanepipe_site_t *sites) { static_cast<Rig *>(self)->resolve(queue, entries, count, sites); };
+                            lanepipe_site_t *sites) {
+            static_cast<Rig *>(self)->resolve(queue, entries, count, sites);
+        };
         config.collect = [](void *self, uint32_t shard, const lanepipe_buffer_t *buffers, const void *payloads,
                             size_t count) { static_cast<Rig *>(self)->collect(shard, buffers, payloads, count); };
         config.thread_context = &threads;

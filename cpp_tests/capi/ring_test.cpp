@@ -135,7 +135,8 @@ TEST(RingOrder, HoldsExactlyItsCapacityInOrder) {
                                   lanepipe_ring_pop(ring.consumer, out.data() + element, capacity + 9, &count));
                     ASSERT_EQ(count, capacity - 1);
                 }
-                ASSERT_TRUE(std::equal(in.begin(), in.begin() + static_cast<long>(capacity * size_t{element}), out.begin()));
+                ASSERT_TRUE(
+                    std::equal(in.begin(), in.begin() + static_cast<long>(capacity * size_t{element}), out.begin()));
                 ASSERT_EQ(out[capacity * size_t{element}], 0xee);
                 ASSERT_STATUS(LANEPIPE_EMPTY, lanepipe_ring_pop(ring.consumer, out.data(), 1, &count));
                 ASSERT_EQ(count, 0u);

@@ -231,9 +231,9 @@ class Memory {
     }
 
     // Faults on demand.
-    std::atomic<int> failing_allocs{0};          // so many calls from now on give null
-    std::atomic<int> register_result{0};         // result of registration
-    std::atomic<bool> register_null{false};      // registration succeeds and gives null
+    std::atomic<int> failing_allocs{0};     // so many calls from now on give null
+    std::atomic<int> register_result{0};    // result of registration
+    std::atomic<bool> register_null{false}; // registration succeeds and gives null
     // Which copies the next three apply to, by device address; all where it is empty. Set while no thread runs.
     std::function<bool(const void *dev, size_t size, bool outward)> selected;
     std::atomic<int64_t> first_failing_copy{-1}; // number of the copy call that fails first, from 0

@@ -154,11 +154,13 @@ class Pressure(ReplayCase):
                     self.check_books(result["runs"][0], loops=3, records_per_buffer=4)
 
     def test_small_pools(self):
-        for buffers in (1, 2, 5):
+        # One shard where buffers are scarce: a fixed pool guarantees nothing once buffers are spread over several.
+        for buffers, shards in ((1, 1), (2, 1), (5, 1), (5, 4)):
             for memory in ("svm", "shadow"):
-                with self.subTest(buffers=buffers, memory=memory):
+                with self.subTest(buffers=buffers, shards=shards, memory=memory):
                     result = self.summary(
-                        "--pool-buffers", buffers, "--no-grow", "--memory", memory, "--records-per-buffer", 4, "bgemm_1000"
+                        *("--pool-buffers", buffers, "--no-grow", "--shards", shards, "--memory", memory),
+                        *("--records-per-buffer", 4, "bgemm_1000"),
                     )
                     outcome = result["runs"][0]
                     self.check_books(outcome, records_per_buffer=4)
@@ -179,7 +181,8 @@ class Pressure(ReplayCase):
 
     def test_slow_collector_waits(self):
         result = self.summary(
-            *("--slow-collector", 1, "--ring", 4, "--ready-slots", 8, "--pool-buffers", 2, "--no-grow", "fanin_128")
+            *("--slow-collector", 1, "--ring", 4, "--ready-slots", 8, "--pool-buffers", 2, "--no-grow"),
+            *("--shards", 1, "fanin_128"),
         )
         self.check_books(result["runs"][0])
 
@@ -352,7 +355,9 @@ class Trace(ReplayCase):
     def test_loops_and_losses(self):
         outcome, trace = self.trace("--loops", 3, "fanin_128")
         self.check(outcome, trace)
-        outcome, trace = self.trace("--starved", "drop", "--pool-buffers", 1, "--no-grow", "--slow-collector", 1, "fanin_128")
+        outcome, trace = self.trace(
+            *("--starved", "drop", "--pool-buffers", 1, "--no-grow", "--slow-collector", 1, "fanin_128")
+        )
         self.check(outcome, trace)
 
     def test_small_queues(self):

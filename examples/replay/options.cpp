@@ -206,7 +206,9 @@ const std::vector<Option> &table() {
          apply_records},
         {"pool-buffers", "N", "Buffers of each instance that exist at the start, 1 to 4096. Default 8.",
          count(&Options::pool_buffers, 1, 4096)},
-        {"no-grow", nullptr, "Never allocate buffers while running.", flag(&Options::grow, false)},
+        {"no-grow", nullptr,
+         "Never allocate buffers while running. With few buffers a lane can then wait for good, see --stall-limit.",
+         flag(&Options::grow, false)},
         {"shards", "N", "Drain and collect threads of the pipeline, at most one for each control thread (default).",
          count(&Options::shards, 1, kMaxThreads)},
         {"ready-slots", "N", "Size of a device ready queue, one slot of it unused. Default 992 (a2a3), 1456 (a5).",
@@ -332,14 +334,17 @@ std::string help_text() {
             const size_t space = help.find(' ');
             const std::string word = help.substr(0, space);
             help = space == std::string::npos ? "" : help.substr(space + 1);
-            if (column + word.size() + 1 > 110) {
+            if (column + word.size() > 110) {
                 text += "\n" + std::string(27, ' ');
                 column = 27;
+            } else if (column != head.size()) {
+                text += ' ';
+                ++column;
             }
-            text += word + " ";
-            column += word.size() + 1;
+            text += word;
+            column += word.size();
         }
-        text.back() = '\n';
+        text += '\n';
     }
     return text +
            "\nExit code: 0 if the books balance, 1 if they do not or the pipeline failed, 2 if an option cannot be\n"

@@ -163,105 +163,6 @@
 // the shared library's SONAME.
 #define LANEPIPE_ABI_VERSION 0
 
-#if defined(LANEPIPE_HOST)
-// No deadline.
-#define Deadline_NEVER UINT64_MAX
-#endif
-
-#if defined(LANEPIPE_HOST)
-// Failures and misuse.
-#define ERROR 1
-#endif
-
-#if defined(LANEPIPE_HOST)
-// Conditions that the library handles and a maintainer may want to know of.
-#define WARN 2
-#endif
-
-#if defined(LANEPIPE_HOST)
-// Normal, rare events.
-#define INFO 3
-#endif
-
-#if defined(LANEPIPE_HOST)
-// Details.
-#define DEBUG 4
-#endif
-
-#if defined(LANEPIPE_HOST)
-// Most shards.
-#define MAX_SHARDS 64
-#endif
-
-#if defined(LANEPIPE_HOST)
-// Most kinds.
-#define MAX_KINDS 64
-#endif
-
-#if defined(LANEPIPE_HOST)
-// Largest payload in bytes.
-#define MAX_PAYLOAD 256
-#endif
-
-#if defined(LANEPIPE_HOST)
-// Largest ring capacity.
-#define MAX_RING_CAPACITY (1 << 20)
-#endif
-
-#if defined(LANEPIPE_HOST)
-// Most records of each sort, exact and range, between two clears.
-#define MAX_MAPPINGS (1 << 24)
-#endif
-
-#if defined(LANEPIPE_HOST)
-// Number of places.
-#define PLACES 10
-#endif
-
-#if defined(LANEPIPE_HOST)
-// Most buffers a ledger can track.
-#define MAX_BUFFERS ((uint32_t)(SEGMENTS * SEGMENT_WORDS) - 1)
-#endif
-
-#if defined(LANEPIPE_HOST)
-// Most device ready queues.
-#define MAX_QUEUES 64
-#endif
-
-#if defined(LANEPIPE_HOST)
-// Most instances.
-#define MAX_INSTANCES (1 << 16)
-#endif
-
-#if defined(LANEPIPE_HOST)
-// Most entries in one `resolve` call: so many are taken before their head is pushed.
-#define MAX_ENTRIES 8
-#endif
-
-#if defined(LANEPIPE_HOST)
-// Longest entry in 64-bit words.
-#define MAX_ENTRY_WORDS 32
-#endif
-
-#if defined(LANEPIPE_HOST)
-// Most elements in one `collect` call.
-#define MAX_COLLECT 64
-#endif
-
-#if defined(LANEPIPE_HOST)
-// As [`Site::instance`]: the entry is not acceptable.
-#define REJECT UINT32_MAX
-#endif
-
-// Largest capacity of a ring, in elements.
-#define MAX_CAPACITY (1 << 24)
-
-// Alignment that a [`ByteRing`] requires of its memory, in bytes.
-#define BYTE_RING_ALIGN 64
-
-// Largest element of a [`ByteRing`], in bytes.
-#define MAX_ELEMENT_SIZE 4096
-
 // Outcome of every call. 0 is success, positive values are normal outcomes, negative ones misuse or failure. Numbers
 // are fixed for ever; new ones are only added.
 enum lanepipe_status_t
@@ -500,7 +401,7 @@ typedef void (*lanepipe_release_fn_t)(void *context, void *base);
 #endif
 
 #if defined(LANEPIPE_HOST)
-// Where all tracked buffers are. Exact while no other thread uses the pool, else a snapshot without guarantee.
+// Where all tracked buffers are. Exact at rest; while a profiler runs, a snapshot without a common instant.
 typedef struct lanepipe_pool_audit_t {
     // `sizeof(lanepipe_pool_audit_t)`.
     uint32_t struct_size;
@@ -1083,7 +984,8 @@ lanepipe_status_t lanepipe_pool_read_shared(const struct lanepipe_pool_t *pool, 
 
 #if defined(LANEPIPE_HOST)
 // Finds out where every tracked buffer is. `LANEPIPE_E_CONSERVATION`, with `*audit` written, if one is in no place or in
-// two. Proof only while no other thread uses the pool.
+// two. While a profiler runs the counts come from the ledger alone and `errors` is 0; otherwise no other thread may be
+// inside a call on a queue end.
 //
 // # Safety
 //

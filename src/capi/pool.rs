@@ -260,7 +260,7 @@ pub struct lanepipe_resolved_t {
     pub known: u32,
 }
 
-/// Where all tracked buffers are. Exact while no other thread uses the pool, else a snapshot without guarantee.
+/// Where all tracked buffers are. Exact at rest; while a profiler runs, a snapshot without a common instant.
 #[repr(C)]
 pub struct lanepipe_pool_audit_t {
     /// `sizeof(lanepipe_pool_audit_t)`.
@@ -885,7 +885,8 @@ pub unsafe extern "C" fn lanepipe_pool_read_shared(
 }
 
 /// Finds out where every tracked buffer is. `LANEPIPE_E_CONSERVATION`, with `*audit` written, if one is in no place or in
-/// two. Proof only while no other thread uses the pool.
+/// two. While a profiler runs the counts come from the ledger alone and `errors` is 0; otherwise no other thread may be
+/// inside a call on a queue end.
 ///
 /// # Safety
 ///

@@ -6,6 +6,7 @@ use core::time::Duration;
 #[derive(Debug)]
 pub struct Deadline;
 
+/// cbindgen:ignore
 impl Deadline {
     /// No deadline.
     pub const NEVER: u64 = u64::MAX;

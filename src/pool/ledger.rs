@@ -1,5 +1,6 @@
 //! The ledger: one word per buffer that says where it is. Whoever moves a buffer writes its word, before the move
 //! publishes the buffer to its next holder; so every word has one writer at a time and needs no ordering of its own.
+//! Only the device can make two threads hold one buffer, by publishing it on two queues: [`Ledger::claim`] lets one win.
 
 use crate::status::Status;
 use crate::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
@@ -131,6 +132,25 @@ impl Ledger {
         }
     }
 
+    /// Moves buffer `id` from the device to `place` of `shard` and returns its kind, if it is at the device. Of two threads
+    /// that try at once, one succeeds.
+    #[inline]
+    pub fn claim(&self, id: u32, place: Place, shard: u32) -> Option<u32> {
+        if id == 0 {
+            return None;
+        }
+        let word = self.word(id)?;
+        // Relaxed: see the module documentation.
+        let found = word.load(Ordering::Relaxed);
+        let entry = Entry::unpack(found);
+        let claimed = Entry::pack(place, shard, entry.kind);
+        let won = entry.place == Place::Device
+            && word
+                .compare_exchange(found, claimed, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok();
+        won.then_some(entry.kind)
+    }
+
     /// Where buffer `id` is; `None` for id 0 and ids never reserved.
     #[inline]
     pub fn get(&self, id: u32) -> Option<Entry> {
@@ -239,6 +259,21 @@ mod tests {
                 })
             );
         }
+    }
+
+    #[test]
+    fn a_buffer_at_the_device_is_claimed_once() {
+        let ledger = Ledger::new().unwrap();
+        let id = ledger.reserve(1, 5).unwrap();
+        assert_eq!(ledger.claim(id, Place::Drain, 2), Some(5));
+        assert_eq!(ledger.claim(id, Place::Drain, 3), None);
+        let entry = Entry {
+            place: Place::Drain,
+            shard: 2,
+            kind: 5,
+        };
+        assert_eq!(ledger.get(id), Some(entry));
+        assert_eq!(ledger.claim(0, Place::Drain, 0), None);
     }
 
     #[test]

@@ -231,8 +231,14 @@ impl Pool {
     pub fn set_warm_target(&self, kind: u32, target: u32) -> Result<(), Status> {
         self.require_rest()?;
         self.check_kind(kind)?;
-        self.warm_targets[kind as usize].store(target.min(self.config.recycled_capacity), Ordering::Relaxed);
+        self.store_warm_target(kind, target);
         Ok(())
+    }
+
+    /// As [`Pool::set_warm_target`] for a kind in range, by the owner who is about to start threads.
+    pub(crate) fn store_warm_target(&self, kind: u32, target: u32) {
+        // Relaxed: changes only at rest.
+        self.warm_targets[kind as usize].store(target.min(self.config.recycled_capacity), Ordering::Relaxed);
     }
 
     /// Sets how device memory is reached. At rest only.

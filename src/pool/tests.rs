@@ -2,6 +2,7 @@
 
 mod edges;
 mod model;
+mod ops;
 mod release;
 mod routing;
 mod support;

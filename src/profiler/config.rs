@@ -2,6 +2,7 @@
 
 use crate::layout::{FreePort, RawWords64, ReadyPort};
 use crate::pool::{Buffer, Pool, Problem, require};
+use crate::status::Status;
 use crate::sync::RawWord32;
 
 /// Most device ready queues.
@@ -124,6 +125,14 @@ impl Config {
                 "a ready queue's pointer_offset is outside the entry",
             )?;
         }
+        // Two ends of one queue would each keep an index of their own.
+        let heads = self.queues.iter().map(|queue| queue.port.head.address() as usize);
+        require(all_differ(heads)?, "two ready queues have one head")?;
+        let tails = self
+            .instances
+            .iter()
+            .map(|instance| instance.free.tail.address() as usize);
+        require(all_differ(tails)?, "two instances have one free queue")?;
         for instance in &self.instances {
             let slots = instance.free.slot_count;
             require(
@@ -141,6 +150,19 @@ impl Config {
         }
         Ok(())
     }
+}
+
+/// Whether no two of the addresses are equal.
+fn all_differ(addresses: impl ExactSizeIterator<Item = usize>) -> Result<bool, Problem> {
+    let mut sorted = Vec::new();
+    let short = |_| Problem {
+        status: Status::LANEPIPE_E_NO_MEMORY,
+        what: "memory is short",
+    };
+    sorted.try_reserve_exact(addresses.len()).map_err(short)?;
+    sorted.extend(addresses);
+    sorted.sort_unstable();
+    Ok(sorted.windows(2).all(|pair| pair[0] != pair[1]))
 }
 
 /// Role of a thread.

@@ -20,7 +20,7 @@ const NULL_SCANS: u32 = 64;
 /// Tries of a failing contents copy.
 const COPY_TRIES: u32 = 3;
 /// Tries of transfers in the last pass.
-const LAST_TRIES: u32 = 3;
+pub(super) const LAST_TRIES: u32 = 3;
 
 /// No index of a queue: whatever is taken, the device is to be told.
 const UNKNOWN: u32 = u32::MAX;
@@ -141,9 +141,20 @@ impl Drain {
     /// Sleeps until the sentinel announces a tail, a starved lane gets a buffer, or the run ends; no longer than the
     /// shortest polling interval if something failed.
     fn sleep(&mut self, run: &Run) {
-        let Self { shard, starving, free, retry, seen, .. } = self;
+        let Self {
+            shard,
+            starving,
+            free,
+            retry,
+            seen,
+            ..
+        } = self;
         let bell = &run.drain_bells[*shard as usize];
-        let deadline = if *retry { now().saturating_add(run.config.poll_min_ns) } else { Deadline::NEVER };
+        let deadline = if *retry {
+            now().saturating_add(run.config.poll_min_ns)
+        } else {
+            Deadline::NEVER
+        };
         let _ = bell.event.wait_until(deadline, 0, || {
             let supplied = |at: &u32| run.pool.recycled_len(*shard, free[*at as usize].kind()) != 0;
             // After a failure the lane is tried again at the deadline, not at once.
@@ -157,9 +168,10 @@ impl Drain {
         for index in 0..self.queues.len() {
             let queue = &run.config.queues[self.queues[index].number as usize];
             let tail = (0..LAST_TRIES).find_map(|_| queue.port.tail(&run.link).ok());
-            let Some(tail) = tail.filter(|tail| *tail < queue.port.capacity) else {
-                continue;
-            };
+            // Unreadable or out of range: nothing more is taken.
+            let tail = tail
+                .filter(|tail| *tail < queue.port.capacity)
+                .unwrap_or(self.queues[index].taken);
             let mut failures = 0;
             while self.queues[index].taken != tail && failures < NULL_SCANS + LAST_TRIES {
                 match self.pass(run, index, Some(tail), scratch) {
@@ -355,23 +367,13 @@ impl Drain {
             kind: u32::MAX,
             id: 0,
         };
+        // A second publication, on this queue or at the same moment on another, is not at the device any more.
         if let Some(known) = run.pool.resolve(dev)
-            && let Some(at) = run.pool.ledger().get(known.id)
-            && at.place == Place::Device
+            && let Some(kind) = run.pool.ledger().claim(known.id, Place::Drain, self.shard)
         {
             entry.host = known.host;
-            entry.kind = at.kind;
+            entry.kind = kind;
             entry.id = known.id;
-            // From here on a second publication is told apart.
-            run.pool.note(
-                &Buffer {
-                    dev,
-                    kind: at.kind,
-                    id: known.id,
-                },
-                Place::Drain,
-                self.shard as usize,
-            );
         }
         entry
     }
@@ -456,13 +458,13 @@ impl Drain {
     /// Tops up the free queue of `instance` with at most `most` buffers; notes it if it stays empty.
     fn top_up(&mut self, run: &Run, queue: u32, instance: u32, most: u32) -> bool {
         let stats = &run.stats.queues[queue as usize];
+        let free = &mut self.free[instance as usize];
         // SAFETY: this is the drain thread of the instance's shard, sole writer of the free queue and sole consumer of
         // the lane.
-        let queue_of_instance = &mut self.free[instance as usize];
-        let refill = unsafe { queue_of_instance.top_up(&run.pool, &run.link, self.shard, most) };
-        let parked = queue_of_instance.take_parked();
+        let refill = unsafe { free.top_up(&run.pool, &run.link, self.shard, most) };
+        let parked = free.take_parked();
         if parked != 0 {
-            run.circulation.enter(self.shard, queue_of_instance.kind(), parked);
+            run.circulation.enter(self.shard, free.kind(), parked);
             run.circulation.nudge();
         }
         match refill {

@@ -1,7 +1,7 @@
 //! Start and stop.
 
 use super::config::{Config, Role, ThreadBody};
-use super::drain::Drain;
+use super::drain::{Drain, LAST_TRIES};
 use super::fault::{Fault, FaultRecord};
 use super::refill::{FreeQueue, Refill};
 use super::replenish::Replenish;
@@ -10,9 +10,11 @@ use super::shared_link::SharedLink;
 use super::stats::{QueueStats, ShardStats, Stats};
 use super::{collect, sentinel};
 use crate::event::Deadline;
+use crate::layout::RawWords64;
 use crate::log;
 use crate::pool::Pool;
 use crate::status::Status;
+use crate::sync::RawWord32;
 use crate::sync::atomic::{AtomicBool, AtomicU32, ColdMutex, Ordering};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -116,11 +118,13 @@ impl Profiler {
         let _inside = self.enter()?;
         let mut queues = self.config.queues.iter();
         if let Some(bad) = queues.position(|queue| queue.port.own_head() >= queue.port.capacity) {
-            self.pool
-                .logger()
-                .log(log::ERROR, format_args!("start: the head of ready queue {bad} is out of range"));
+            self.pool.logger().log(
+                log::ERROR,
+                format_args!("start: the head of ready queue {bad} is out of range"),
+            );
             return Err(Status::LANEPIPE_E_CORRUPT);
         }
+        self.check_region()?;
         if self.active.lock().is_some() || !self.pool.begin_run() {
             self.pool.logger().log(
                 log::ERROR,
@@ -129,7 +133,7 @@ impl Profiler {
             return Err(Status::LANEPIPE_E_STATE);
         }
         // Before the run takes stock of the buffers that are on their way.
-        let (free, starving) = self.fill_free_queues();
+        let (mut free, starving) = self.fill_free_queues();
         let run = Arc::new(Run::new(
             self.pool.clone(),
             self.config.clone(),
@@ -145,8 +149,16 @@ impl Profiler {
             self.pool
                 .logger()
                 .log(log::ERROR, format_args!("start failed: {status:?}"));
+            let started = starting.threads.iter().filter(|(role, _)| *role == Role::Drain).count() as u32;
             // Only threads that were started are waited for, and none of them can be kept.
             self.finish(&mut starting, Deadline::NEVER);
+            for (queue, instance) in free.iter_mut().zip(&self.config.instances) {
+                let shard = instance.queue % starting.run.shards;
+                // Drain threads are started in the order of their shards, and each concludes its own queues.
+                if shard >= started {
+                    queue.conclude(&self.pool, &starting.run.link, shard, LAST_TRIES);
+                }
+            }
             self.end(&starting);
             return Err(status);
         }
@@ -186,6 +198,35 @@ impl Profiler {
         self.active.lock().as_ref().map(|active| active.run.clone())
     }
 
+    /// Where memory is copied, every queue word must lie in the shared region.
+    fn check_region(&self) -> Result<(), Status> {
+        let memory = self.pool.memory();
+        if !memory.copies() {
+            return Ok(());
+        }
+        let inside = |address: usize, size: usize| memory.device_address(address as u64, size).is_some();
+        let word = |word: &RawWord32| inside(word.address() as usize, size_of::<u32>());
+        let words = |words: &RawWords64, count: usize| inside(words.address(0) as usize, count * size_of::<u64>());
+        let sound = memory.shm_dev != 0
+            && memory.shm_host != 0
+            && self.config.queues.iter().map(|queue| &queue.port).all(|port| {
+                let entries = port.capacity as usize * port.entry_words as usize;
+                word(&port.head) && word(&port.tail) && words(&port.entries, entries)
+            })
+            && self
+                .config
+                .instances
+                .iter()
+                .map(|instance| &instance.free)
+                .all(|port| word(&port.head) && word(&port.tail) && words(&port.slots, port.slot_count as usize));
+        if sound {
+            return Ok(());
+        }
+        let what = format_args!("start: a queue is not inside the shared region");
+        self.pool.logger().log(log::ERROR, what);
+        Err(Status::LANEPIPE_E_INVALID)
+    }
+
     /// Makes the pool ready for the next run.
     fn end(&self, ended: &Active) {
         for shard in 0..ended.run.shards {
@@ -207,6 +248,16 @@ impl Profiler {
     fn fill_free_queues(&self) -> (Vec<FreeQueue>, Vec<u32>) {
         let link = SharedLink::new(self.pool.memory());
         let shards = self.pool.live_shards();
+        for (kind, at) in (0u32..).zip(&self.config.kinds) {
+            // Another profiler on the pool may have set its own.
+            self.pool.store_warm_target(kind, at.warm_target);
+        }
+        // What an earlier run left on its way comes before anything new.
+        // SAFETY: no thread runs yet, so this one may play every role.
+        unsafe {
+            self.pool.recycle_all_done(|_, _| ());
+            self.pool.recirculate(|_, _| ());
+        }
         let mut queues = Vec::with_capacity(self.config.instances.len());
         let mut starving = Vec::new();
         for (number, instance) in (0u32..).zip(&self.config.instances) {
@@ -224,11 +275,13 @@ impl Profiler {
                 if !matches!(refill, Refill::Starved) || count == 0 {
                     break refill;
                 }
+                // A block larger than its lane left the rest parked.
                 // SAFETY: as above.
-                let placed = unsafe {
-                    self.pool
-                        .allocate(instance.kind, kind.buffer_size, count, Some(shard))
-                };
+                if unsafe { self.pool.recirculate(|_, _| ()) }.placed != 0 {
+                    continue;
+                }
+                // SAFETY: as above.
+                let placed = unsafe { self.pool.allocate(instance.kind, kind.buffer_size, count, Some(shard)) };
                 if placed.is_err() {
                     break refill;
                 }

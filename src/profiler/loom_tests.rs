@@ -203,7 +203,9 @@ fn sentinel_and_laps() {
             let (mut taken, mut seen) = (0, 0);
             for _ in 0..ENTRIES {
                 while tail.load(Ordering::Acquire) == taken {
-                    let _ = bell.event.wait_until(Deadline::NEVER, 0, || bell.is_announced(&mut seen).then_some(()));
+                    let _ = bell
+                        .event
+                        .wait_until(Deadline::NEVER, 0, || bell.is_announced(&mut seen).then_some(()));
                 }
                 taken = (taken + 1) % CAPACITY;
                 progress.set(taken);

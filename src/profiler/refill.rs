@@ -7,6 +7,7 @@ use crate::pool::ledger::Place;
 use crate::pool::{Buffer, Pool};
 use crate::status::Status;
 use core::mem::MaybeUninit;
+use core::slice;
 
 /// Buffers published with one tail store at most.
 const BATCH: usize = 16;
@@ -95,10 +96,10 @@ impl FreeQueue {
                 break;
             }
             // SAFETY: `pop_recycled` filled the first `count` elements.
-            let buffers = buffers.map(|buffer| unsafe { buffer.assume_init() });
-            if let Err(status) = self.publish(link, &buffers[..count]) {
+            let buffers = unsafe { slice::from_raw_parts(buffers.as_ptr().cast::<Buffer>(), count) };
+            if let Err(status) = self.publish(link, buffers) {
                 if self.doubtful.is_empty() {
-                    self.park(pool, shard, &buffers[..count]);
+                    self.park(pool, shard, buffers);
                 }
                 return Refill::Failed(status, published);
             }
@@ -147,7 +148,9 @@ impl FreeQueue {
             0 => moved <= self.port.slot_count,
             doubtful => moved == doubtful,
         };
-        let doubtful = core::mem::take(&mut self.doubtful);
+        let mut doubtful = core::mem::take(&mut self.doubtful);
+        // One that the device has published since is in other hands, whatever the word says.
+        doubtful.retain(|buffer| is_at_device(pool, buffer));
         if landed && moved != 0 {
             self.tail = found;
             self.port.keep_tail(found);
@@ -163,9 +166,8 @@ impl FreeQueue {
         if self.doubtful.is_empty() || (0..tries).any(|_| self.settle(pool, link, shard).is_ok()) {
             return;
         }
-        let is_at_device = |buffer: &Buffer| pool.ledger().get(buffer.id).is_some_and(|at| at.place == Place::Device);
         // The device has published one of them, so it was given all.
-        let landed = !self.doubtful.iter().all(is_at_device);
+        let landed = !self.doubtful.iter().all(|buffer| is_at_device(pool, buffer));
         for buffer in self.doubtful.drain(..).filter(|_| !landed) {
             // Parking fails only when memory is out; the ledger has the buffer as quarantined all the same.
             let _ = pool.quarantine(shard, buffer);
@@ -181,4 +183,8 @@ impl FreeQueue {
             let _ = pool.retire(shard, *buffer);
         }
     }
+}
+
+fn is_at_device(pool: &Pool, buffer: &Buffer) -> bool {
+    pool.ledger().get(buffer.id).is_some_and(|at| at.place == Place::Device)
 }

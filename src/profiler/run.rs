@@ -65,7 +65,11 @@ impl Run {
         let shards = pool.live_shards();
         Self {
             link: SharedLink::new(pool.memory()),
-            progress: config.queues.iter().map(|queue| Progress::new(queue.port.own_head())).collect(),
+            progress: config
+                .queues
+                .iter()
+                .map(|queue| Progress::new(queue.port.own_head()))
+                .collect(),
             drain_bells: (0..shards).map(|_| CachePadded::new(DrainBell::new())).collect(),
             sentinel_event: EventCount::new(),
             circulation: Circulation::new(&pool, shards),

@@ -31,10 +31,8 @@ fn null_and_foreign_kinds_are_refused_always() {
             assert_eq!(pool.register(0x2000, 0x2000, kind), Err(Status::LANEPIPE_E_KIND));
             assert_eq!(pool.set_warm_target(kind, 1), Err(Status::LANEPIPE_E_KIND));
             // SAFETY: one thread plays every role.
-            assert_eq!(
-                unsafe { pool.allocate(kind, 64, 1, None) },
-                Err(Status::LANEPIPE_E_KIND)
-            );
+            let placed = unsafe { pool.allocate(kind, 64, 1, None) };
+            assert_eq!(placed, Err(Status::LANEPIPE_E_KIND));
         }
         assert_eq!(pool.register(0, 0x1000, 0), Err(Status::LANEPIPE_E_INVALID));
     }
@@ -156,10 +154,8 @@ fn a_block_that_cannot_be_mapped_is_not_counted() {
     let pool = device.pool(config());
     device.with(|state| state.reuse = vec![u64::MAX - 127]);
     // SAFETY: one thread plays every role; likewise below.
-    assert_eq!(
-        unsafe { pool.allocate(0, 64, 4, None) },
-        Err(Status::LANEPIPE_E_INVALID)
-    );
+    let placed = unsafe { pool.allocate(0, 64, 4, None) };
+    assert_eq!(placed, Err(Status::LANEPIPE_E_INVALID));
     assert_eq!(device.with(|state| state.blocks.len()), 0);
     assert_eq!(pool.tracked(0), 0);
     // SAFETY: as above.
@@ -261,4 +257,34 @@ fn one_call_at_a_time_is_inside_a_checked_end() {
             .unwrap()
             .is_none()
     );
+}
+
+/// The audit is only worth something if it finds what is wrong.
+#[test]
+fn the_audit_finds_buffers_in_two_places_and_in_the_wrong_one() {
+    let pool = Device::new(Mode::Identity).pool(config());
+    let buffers: Vec<Buffer> = (1..=3).map(|number| registered(&pool, number * 0x1000, 0)).collect();
+    // SAFETY: one thread plays every role; likewise below.
+    let errors = || unsafe { pool.audit() }.errors;
+    // SAFETY: as above.
+    unsafe {
+        assert_eq!(pool.push_done(0, &buffers[..2]), 2);
+        assert_eq!(errors(), 0);
+        // In a lane and in a done ring: seen twice, and once not where the ledger has it.
+        assert!(pool.push_recycled(1, &buffers[0]));
+        assert!(errors() != 0);
+        assert_eq!(drain_lane(&pool, 1, 0), [buffers[0]]);
+        // In a done ring, but with the device according to the ledger.
+        assert_eq!(errors(), 1);
+        assert_eq!(pool.recycle_done(0), 2);
+        assert_eq!(errors(), 0);
+        // Under a foreign kind.
+        assert_eq!(pool.push_done(0, &[Buffer { kind: 1, ..buffers[2] }]), 1);
+        assert_eq!(errors(), 0, "the ledger goes by what it was told");
+        assert_eq!(pool.recycle_done(0), 1);
+        // In no queue, though the ledger says so.
+        assert_eq!(drain_lane(&pool, 0, 0).len(), 2);
+        pool.note(&buffers[0], crate::pool::ledger::Place::Retired, 0);
+    }
+    assert_eq!(errors(), 1);
 }

@@ -1,5 +1,6 @@
 //! Random operations by hand against queues in the plainest form, with an audit after every step.
 
+use super::ops::{Op, Shape, op, shape};
 use super::routing::expected as expected_lane;
 use super::support::{Device, Mode, config, pop_done, pop_lane};
 use crate::event::WaitEnd;
@@ -9,120 +10,6 @@ use crate::status::Status;
 use crate::sync::atomic::Ordering;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, VecDeque};
-
-#[derive(Debug, Clone)]
-enum Op {
-    PushReady {
-        shard: u32,
-        count: usize,
-        wait: bool,
-    },
-    PopReady {
-        shard: u32,
-        max: usize,
-        wait: bool,
-    },
-    PushDone {
-        shard: u32,
-        count: usize,
-    },
-    PopDone {
-        shard: u32,
-        max: usize,
-    },
-    PushRecycled {
-        shard: u32,
-    },
-    PopRecycled {
-        shard: u32,
-        kind: u32,
-        max: usize,
-    },
-    Retire {
-        shard: u32,
-    },
-    Quarantine {
-        shard: u32,
-    },
-    RecycleAll,
-    RecycleOne {
-        shard: u32,
-    },
-    Recirculate,
-    Allocate {
-        kind: u32,
-        count: u32,
-        shard: Option<u32>,
-        failure: u8,
-    },
-    Register {
-        kind: u32,
-    },
-    SetLive {
-        shards: u32,
-    },
-    SetWarm {
-        kind: u32,
-        target: u32,
-    },
-    SetDemand {
-        shard: u32,
-        kind: u32,
-        demand: u32,
-    },
-}
-
-fn op() -> impl Strategy<Value = Op> {
-    // Arguments run beyond the live shards: folding is part of the contract.
-    let shard = || 0u32..9;
-    let kind = || 0u32..3;
-    prop_oneof![
-        4 => (shard(), 0usize..6, any::<bool>()).prop_map(|(shard, count, wait)| Op::PushReady { shard, count, wait }),
-        4 => (shard(), 0usize..6, any::<bool>()).prop_map(|(shard, max, wait)| Op::PopReady { shard, max, wait }),
-        4 => (shard(), 0usize..6).prop_map(|(shard, count)| Op::PushDone { shard, count }),
-        1 => (shard(), 0usize..6).prop_map(|(shard, max)| Op::PopDone { shard, max }),
-        1 => shard().prop_map(|shard| Op::PushRecycled { shard }),
-        3 => (shard(), kind(), 0usize..6).prop_map(|(shard, kind, max)| Op::PopRecycled { shard, kind, max }),
-        1 => shard().prop_map(|shard| Op::Retire { shard }),
-        1 => shard().prop_map(|shard| Op::Quarantine { shard }),
-        3 => Just(Op::RecycleAll),
-        1 => shard().prop_map(|shard| Op::RecycleOne { shard }),
-        1 => Just(Op::Recirculate),
-        2 => (kind(), 1u32..5, prop::option::of(shard()), 0u8..8)
-            .prop_map(|(kind, count, shard, failure)| Op::Allocate { kind, count, shard, failure }),
-        1 => kind().prop_map(|kind| Op::Register { kind }),
-        1 => (0u32..6).prop_map(|shards| Op::SetLive { shards }),
-        1 => (kind(), 0u32..8).prop_map(|(kind, target)| Op::SetWarm { kind, target }),
-        1 => (shard(), kind(), 0u32..5).prop_map(|(shard, kind, demand)| Op::SetDemand { shard, kind, demand }),
-    ]
-}
-
-#[derive(Debug, Clone)]
-struct Shape {
-    shards: u32,
-    kinds: u32,
-    payload_size: u32,
-    ready: u32,
-    done: u32,
-    recycled: u32,
-    mode: Mode,
-}
-
-fn shape() -> impl Strategy<Value = Shape> {
-    let mode = prop::sample::select(vec![Mode::Identity, Mode::Register, Mode::Shadow]);
-    let payload = prop::sample::select(vec![0u32, 8, 32, 40, 48]);
-    (1u32..=4, 1u32..=3, payload, 1u32..=7, 1u32..=40, 1u32..=6, mode).prop_map(
-        |(shards, kinds, payload_size, ready, done, recycled, mode)| Shape {
-            shards,
-            kinds,
-            payload_size,
-            ready,
-            done,
-            recycled,
-            mode,
-        },
-    )
-}
 
 /// The pool and what it should hold.
 struct World {
@@ -199,7 +86,7 @@ impl World {
             Op::PopReady { shard, max, wait } => self.pop_ready(shard, max, wait),
             Op::PushDone { shard, count } => {
                 let buffers = self.take_hand(count);
-                // SAFETY: one thread plays every role; likewise in all of this file.
+                // SAFETY: one thread plays every role.
                 let pushed = unsafe { self.pool.push_done(shard, &buffers) };
                 let at = self.fold(shard);
                 assert_eq!(
@@ -221,6 +108,7 @@ impl World {
                 let at = self.fold(shard);
                 let lane = &mut self.lanes[at][buffer.kind as usize];
                 let fits = lane.len() < self.shape.recycled as usize;
+                // SAFETY: one thread plays every role.
                 assert_eq!(unsafe { self.pool.push_recycled(shard, &buffer) }, fits);
                 if fits {
                     lane.push_back(buffer);
@@ -250,6 +138,7 @@ impl World {
             Op::RecycleOne { shard } => {
                 let at = self.fold(shard);
                 let buffers = std::mem::take(&mut self.done[at]);
+                // SAFETY: one thread plays every role.
                 assert_eq!(unsafe { self.pool.recycle_done(shard) }, buffers.len());
                 for buffer in buffers {
                     self.place(at, buffer);
@@ -327,9 +216,11 @@ impl World {
         let count = max.min(self.ready[at].len());
         // SAFETY: there is room for `max` elements.
         if wait {
+            // SAFETY: one thread plays every role.
             let popped = unsafe { self.pool.wait_pop_ready(shard, to, bytes, max, 0) };
             assert_eq!(popped, if count == 0 { Err(WaitEnd::TimedOut) } else { Ok(count) });
         } else {
+            // SAFETY: one thread plays every role.
             assert_eq!(unsafe { self.pool.pop_ready(shard, to, bytes, max) }, count);
         }
         let expected: Vec<_> = self.ready[at].drain(..count).collect();
@@ -503,7 +394,7 @@ impl World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(300) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(200) })]
 
     #[test]
     fn every_buffer_is_where_the_model_has_it(shape in shape(), ops in prop::collection::vec(op(), 1..160)) {

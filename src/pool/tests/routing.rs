@@ -46,10 +46,8 @@ fn pool_with_fills(shards: u32, capacity: u32, fills: &[u32], kind: u32) -> Pool
     for (shard, fill) in (0..shards).zip(fills) {
         if *fill != 0 {
             // SAFETY: one thread plays every role.
-            assert_eq!(
-                unsafe { pool.allocate(kind, 64, *fill, Some(shard)) },
-                Ok(*fill as usize)
-            );
+            let placed = unsafe { pool.allocate(kind, 64, *fill, Some(shard)) };
+            assert_eq!(placed, Ok(*fill as usize));
         }
     }
     pool

@@ -82,7 +82,7 @@ fn cases(cases: u32) -> ProptestConfig {
 }
 
 proptest! {
-    #![proptest_config(cases(40))]
+    #![proptest_config(cases(24))]
 
     #[test]
     fn everything_is_delivered_without_faults(plan in geometry()) {

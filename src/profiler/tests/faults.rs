@@ -4,6 +4,7 @@ use super::harness::Harness;
 use super::world::{BUFFER_SIZE, Plan, wait_for};
 use crate::event::Deadline;
 use crate::pool::ledger::Place;
+use crate::profiler::Role;
 use crate::status::Status;
 use crate::sync::Word32;
 use std::sync::atomic::Ordering;
@@ -39,6 +40,29 @@ fn a_head_that_could_not_be_pushed_is_remembered_over_a_restart() {
         harness.stop();
         harness.verify();
     }
+}
+
+/// A push that reported failure has landed, and the index comes round to what was acknowledged before it: the device
+/// still has to be told.
+#[test]
+fn an_index_that_comes_round_is_pushed_all_the_same() {
+    let mut harness = Harness::new(Plan {
+        device_ready: 2,
+        ..copied()
+    });
+    harness.start();
+    wait_for("the head of the start", || harness.world.copies_by(Role::Drain) > 8);
+    harness.world.break_writes.store(true, Ordering::Relaxed);
+    for (taken, lands) in [(1, true), (2, false)] {
+        harness.world.land_all.store(lands, Ordering::Relaxed);
+        harness.publish(1);
+        wait_for("the entry", || harness.totals().taken == taken);
+        wait_for("a failure", || harness.totals().transfer_failed >= taken);
+    }
+    harness.world.heal();
+    harness.publish(10);
+    harness.stop();
+    harness.verify();
 }
 
 /// W34: a tail push that reports failure but lands. The device takes the buffers, and they count as its own.

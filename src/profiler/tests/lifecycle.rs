@@ -114,10 +114,8 @@ fn calls_out_of_turn_are_refused() {
     assert_eq!(harness.profiler.start(), Err(Status::LANEPIPE_E_STATE));
     assert_eq!(harness.pool.tracked(0), tracked, "a refused start has touched the pool");
     // SAFETY: refused before it touches anything.
-    assert_eq!(
-        unsafe { harness.pool.release_all(|_| ()) },
-        Err(Status::LANEPIPE_E_STATE)
-    );
+    let released = unsafe { harness.pool.release_all(|_| ()) };
+    assert_eq!(released, Err(Status::LANEPIPE_E_STATE));
     harness.stop();
     harness.verify();
 }

@@ -60,6 +60,9 @@ fn starved_shards_take_turns() {
         ..one_buffer(false)
     });
     harness.start();
+    // Who raises demand late would be passed over once, and one who is ahead keeps the buffer in the end.
+    let demand = |shard| harness.pool.demand(shard, 0).load(Ordering::Relaxed);
+    wait_for("demand", || demand(1) == 1 && demand(2) == 1);
     harness.publish(40);
     harness.stop();
     harness.verify();

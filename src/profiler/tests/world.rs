@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 /// Device addresses are this far from where the memory is, where the host has no business there.
 const DEVICE_OFFSET: u64 = 1 << 60;
 /// A wait that takes longer is a hang.
-pub const PATIENCE: Duration = Duration::from_secs(5);
+pub const PATIENCE: Duration = Duration::from_secs(20);
 /// Bytes of a buffer.
 pub const BUFFER_SIZE: usize = 128;
 /// Words of a ready entry: buffer, instance, sequence number, check.
