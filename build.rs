@@ -44,18 +44,10 @@ mod header {
         // cbindgen takes every public constant of the crate; those of the floors below `capi` are not for C.
         foreign_constants(&root.join("src"), &mut config.export.exclude);
         let mut text = Vec::new();
-        cbindgen::Builder::new()
-            .with_crate(&root)
-            .with_config(config)
-            .generate()
-            .expect("cbindgen")
-            .write(&mut text);
+        cbindgen::Builder::new().with_crate(&root).with_config(config).generate().expect("cbindgen").write(&mut text);
         // Whatever the header defines belongs to the user's translation unit too.
         let text_lines = String::from_utf8_lossy(&text);
-        for line in text_lines
-            .lines()
-            .filter(|line| line.starts_with("#define ") && !line.contains(" LANEPIPE_"))
-        {
+        for line in text_lines.lines().filter(|line| line.starts_with("#define ") && !line.contains(" LANEPIPE_")) {
             println!("cargo:error=a macro of the header lacks the prefix: {line}");
         }
         let checked_in = root.join("include/lanepipe/lanepipe.h");

@@ -18,11 +18,7 @@ const CHUNK: usize = 64;
 const BACKLOG: u64 = 16;
 
 fn setting(name: &str, default: u64) -> u64 {
-    std::env::var(name)
-        .ok()
-        .and_then(|value| value.parse().ok())
-        .unwrap_or(default)
-        .max(1)
+    std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(default).max(1)
 }
 
 fn pin(core: usize) {
@@ -369,12 +365,7 @@ mod wake {
                 futex.fetch_add(1, Ordering::Release);
                 // SAFETY: the word outlives the call.
                 unsafe {
-                    libc::syscall(
-                        libc::SYS_futex,
-                        futex.as_ptr(),
-                        libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG,
-                        1,
-                    )
+                    libc::syscall(libc::SYS_futex, futex.as_ptr(), libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG, 1)
                 };
             },
             |word, number| {
@@ -402,28 +393,10 @@ fn main() {
     let reps = setting("LANEPIPE_BENCH_REPS", 5);
     let count = setting("LANEPIPE_BENCH_MILLIONS", 4) * 1_000_000;
     compare("spsc_items", reps, true, || ours_items(count), || theirs_items(count));
-    compare(
-        "spsc_items_shared",
-        reps,
-        true,
-        || shared_items(count),
-        || theirs_items(count),
-    );
-    compare(
-        "spsc_chunks",
-        reps,
-        true,
-        || ours_chunks(4 * count),
-        || theirs_chunks(4 * count),
-    );
+    compare("spsc_items_shared", reps, true, || shared_items(count), || theirs_items(count));
+    compare("spsc_chunks", reps, true, || ours_chunks(4 * count), || theirs_chunks(4 * count));
     compare("alone_items", reps, true, || ours_alone(count), || theirs_alone(count));
-    compare(
-        "alone_chunks",
-        reps,
-        true,
-        || ours_alone_chunks(4 * count),
-        || theirs_alone_chunks(4 * count),
-    );
+    compare("alone_chunks", reps, true, || ours_alone_chunks(4 * count), || theirs_alone_chunks(4 * count));
     #[cfg(target_os = "linux")]
     compare("wake_latency_ns", reps, false, wake::ours, wake::bare);
 }

@@ -31,10 +31,7 @@ pub struct Logger {
 impl Logger {
     /// A logger that passes messages up to `max_level` to `sink`.
     pub fn new(sink: Box<dyn Sink>, max_level: u32) -> Self {
-        Self {
-            sink: Some(sink),
-            max_level,
-        }
+        Self { sink: Some(sink), max_level }
     }
 
     /// Sends a message.
@@ -57,18 +54,13 @@ impl Logger {
 
 impl fmt::Debug for Logger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Logger")
-            .field("max_level", &self.max_level)
-            .finish_non_exhaustive()
+        f.debug_struct("Logger").field("max_level", &self.max_level).finish_non_exhaustive()
     }
 }
 
 /// Formats `message` into terminated text, cut where it is too long or holds a NUL, and passes it to `f`.
 pub fn with_text<R>(message: fmt::Arguments<'_>, f: impl FnOnce(&CStr) -> R) -> R {
-    let mut text = Text {
-        bytes: [0; MESSAGE_SIZE],
-        used: 0,
-    };
+    let mut text = Text { bytes: [0; MESSAGE_SIZE], used: 0 };
     // `Text` stops taking bytes when it is full; there is nothing to do about the rest.
     let _ = text.write_fmt(message);
     f(CStr::from_bytes_until_nul(&text.bytes).unwrap_or_default())
@@ -103,10 +95,7 @@ mod tests {
 
     impl Sink for Collected {
         fn write(&self, level: u32, message: &CStr) {
-            self.0
-                .lock()
-                .unwrap()
-                .push((level, message.to_str().unwrap().to_owned()));
+            self.0.lock().unwrap().push((level, message.to_str().unwrap().to_owned()));
         }
     }
 

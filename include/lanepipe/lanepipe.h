@@ -80,8 +80,9 @@
 #endif
 
 #if defined(LANEPIPE_HOST)
-// Pool flag: every call on a queue end detects another thread inside a call of the same end and is refused then. Costs
-// one atomic exchange per call.
+// Pool flag: calls that push to or pop from one queue end detect another thread inside such a call of the same end and
+// are refused then. Costs one atomic exchange per call. Threads of a profiler are not checked, nor are
+// `lanepipe_pool_recycle_done` and `lanepipe_pool_allocate`.
 #define LANEPIPE_POOL_CHECK_OVERLAP 2
 #endif
 
@@ -483,13 +484,14 @@ typedef struct lanepipe_instance_t {
 #if defined(LANEPIPE_HOST)
 // A buffer kind.
 typedef struct lanepipe_kind_t {
-    // Bytes of a buffer.
+    // Bytes of a buffer; no more than any buffer of the kind has, whoever allocated it.
     size_t buffer_size;
     // Buffers in one allocated block, 1 or more.
     uint32_t batch_size;
     // Buffers below which a lane is refilled by allocation; 0: never.
     uint32_t warm_target;
-    // Buffers of this kind beyond which none is allocated; 0: no limit but those of the rings.
+    // Buffers of this kind beyond which none is allocated; 0: no limit. Buffers are only allocated while none of the kind
+    // is on its way back.
     uint32_t max_buffers;
     // Must be 0.
     uint32_t reserved;
@@ -528,7 +530,8 @@ typedef struct lanepipe_site_t {
 #endif
 
 #if defined(LANEPIPE_HOST)
-// Interprets `count` entries of device ready queue `queue`. Drain thread of the queue's shard. Must not block.
+// Interprets `count` entries of device ready queue `queue`. Drain thread of the queue's shard. Must not block, throw, or
+// start, stop or destroy its profiler.
 typedef void (*lanepipe_resolve_fn_t)(void *context,
                                       uint32_t queue,
                                       const struct lanepipe_entry_t *entries,
@@ -538,7 +541,8 @@ typedef void (*lanepipe_resolve_fn_t)(void *context,
 
 #if defined(LANEPIPE_HOST)
 // Takes `count` buffers with their payloads (back to back). Collect thread of `shard`: calls with one shard never
-// overlap. May block; the buffers go back into circulation when it returns.
+// overlap. May block; the buffers go back into circulation when it returns. Must not throw, or start, stop or destroy
+// its profiler.
 typedef void (*lanepipe_collect_fn_t)(void *context,
                                       uint32_t shard,
                                       const struct lanepipe_buffer_t *buffers,
@@ -563,7 +567,7 @@ typedef int32_t (*lanepipe_thread_create_fn_t)(void *context,
 #endif
 
 #if defined(LANEPIPE_HOST)
-// Waits for a thread whose `entry` has returned or is about to. Called by the thread that calls `lanepipe_profiler_stop`
+// Waits for a thread whose `entry` has returned or is about to; it returns only after the thread has ended. Called by the thread that calls `lanepipe_profiler_stop`
 // or a failing `lanepipe_profiler_start`.
 typedef void (*lanepipe_thread_join_fn_t)(void *context, void *thread);
 #endif
@@ -628,7 +632,7 @@ typedef struct lanepipe_queue_stats_t {
     uint64_t copy_failed;
     // Buffers put into free queues.
     uint64_t refilled;
-    // Times a free queue was left short because the lane was empty.
+    // Times a free queue was left empty because its lane was.
     uint64_t starved;
     // Times the ready ring was full.
     uint64_t ready_full;
@@ -654,7 +658,7 @@ typedef struct lanepipe_shard_stats_t {
     uint64_t done_full;
     // Buffers put into this shard's lanes.
     uint64_t recycled;
-    // Buffers allocated for this shard's lanes.
+    // Buffers that the replenish thread allocated for this shard's lanes.
     uint64_t allocated;
 } lanepipe_shard_stats_t;
 #endif
@@ -725,12 +729,13 @@ lanepipe_status_t lanepipe_pool_set_memory(struct lanepipe_pool_t *pool, const s
 #endif
 
 #if defined(LANEPIPE_HOST)
-// Sets the number of live shards, 1 to the configured number. Only while no other thread uses the pool.
+// Sets the number of live shards, 1 to the configured number; shard arguments of other calls fold modulo this number. Only while no other thread uses the pool.
 //
 // # Safety
 //
 // Pointers are null or valid as described, and the calling thread has the role described.
-lanepipe_status_t lanepipe_pool_set_shards(struct lanepipe_pool_t *pool, uint32_t shards);
+lanepipe_status_t lanepipe_pool_set_shards(struct lanepipe_pool_t *pool,
+                                           uint32_t shards);
 #endif
 
 #if defined(LANEPIPE_HOST)
@@ -1007,8 +1012,12 @@ lanepipe_status_t lanepipe_profiler_create(struct lanepipe_pool_t *pool,
 #endif
 
 #if defined(LANEPIPE_HOST)
-// Fills the free queues, then starts the threads: sentinel, one drain and one collect per live shard, replenish. On
-// failure none is left running. `LANEPIPE_E_STATE` if it runs or is stopping. Owner thread.
+// Brings buffers to every free queue that stands empty, from the lanes or else from a new block, and tops up the others
+// from the lanes; then starts the threads: one collect per live shard, replenish, one drain per live shard, sentinel. On
+// failure none is left running: `LANEPIPE_E_STATE` if it runs or is stopping or another profiler runs on the pool,
+// `LANEPIPE_BUSY` while another thread is inside start or stop, `LANEPIPE_E_CORRUPT` if a ready head is out of range,
+// `LANEPIPE_E_INVALID` if memory is copied and a queue is not inside the shared region, `LANEPIPE_E_THREAD` if the factory
+// fails, `LANEPIPE_E_NO_MEMORY`. Owner thread.
 //
 // # Safety
 //
@@ -1019,12 +1028,14 @@ lanepipe_status_t lanepipe_profiler_start(struct lanepipe_profiler_t *profiler);
 #if defined(LANEPIPE_HOST)
 // Delivers every entry that the device published before the call, then ends and joins all threads. The device must be
 // quiet. `LANEPIPE_TIMED_OUT` after `timeout_ns` nanoseconds (`LANEPIPE_FOREVER`: no limit): the profiler stays in
-// stopping, keeps its memory, and a later stop may finish. Success on a profiler that does not run. Owner thread.
+// stopping, keeps its memory, and a later stop may finish. Success on a profiler that does not run. `LANEPIPE_BUSY` while
+// another thread is inside start or stop. Works on a poisoned profiler too. Owner thread.
 //
 // # Safety
 //
 // Pointers are null or valid as described, and the calling thread has the role described.
-lanepipe_status_t lanepipe_profiler_stop(struct lanepipe_profiler_t *profiler, uint64_t timeout_ns);
+lanepipe_status_t lanepipe_profiler_stop(struct lanepipe_profiler_t *profiler,
+                                         uint64_t timeout_ns);
 #endif
 
 #if defined(LANEPIPE_HOST)

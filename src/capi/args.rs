@@ -62,11 +62,7 @@ pub(super) unsafe fn check_sized<T: Sized32>(pointer: *const T) -> Result<(), St
     check(pointer)?;
     // SAFETY: every such structure starts with its size.
     let size = unsafe { pointer.cast::<u32>().read() };
-    if size as usize == size_of::<T>() {
-        Ok(())
-    } else {
-        Err(Status::LANEPIPE_E_STRUCT_SIZE)
-    }
+    if size as usize == size_of::<T>() { Ok(()) } else { Err(Status::LANEPIPE_E_STRUCT_SIZE) }
 }
 
 /// A structure that starts with its size.

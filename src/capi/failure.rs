@@ -24,11 +24,7 @@ pub(super) unsafe fn fail(error: *mut lanepipe_error_t, problem: Problem, logger
         error.reserved = 0;
         error.message.fill(0);
         // The last byte stays 0.
-        for (to, from) in error
-            .message
-            .iter_mut()
-            .zip(problem.what.bytes().take(LANEPIPE_ERROR_MESSAGE_SIZE - 1))
-        {
+        for (to, from) in error.message.iter_mut().zip(problem.what.bytes().take(LANEPIPE_ERROR_MESSAGE_SIZE - 1)) {
             *to = from as c_char;
         }
     }

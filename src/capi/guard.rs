@@ -15,11 +15,7 @@ impl Poison {
     #[inline]
     pub(super) fn check(&self) -> Result<(), Status> {
         // Relaxed: set once for good; a racing call fails by itself or not at all.
-        if self.0.load(Ordering::Relaxed) {
-            Err(Status::LANEPIPE_E_POISONED)
-        } else {
-            Ok(())
-        }
+        if self.0.load(Ordering::Relaxed) { Err(Status::LANEPIPE_E_POISONED) } else { Ok(()) }
     }
 
     /// Runs a cold entry point on the handle.

@@ -62,11 +62,7 @@ impl lanepipe_log_sink_t {
         if self.max_level > LANEPIPE_LOG_DEBUG || self.reserved != 0 {
             return Err(Status::LANEPIPE_E_INVALID);
         }
-        Ok(if self.write.is_some() {
-            Logger::new(Box::new(*self), self.max_level)
-        } else {
-            Logger::default()
-        })
+        Ok(if self.write.is_some() { Logger::new(Box::new(*self), self.max_level) } else { Logger::default() })
     }
 }
 

@@ -87,8 +87,7 @@ impl lanepipe_memory_t {
 impl MemoryOps for lanepipe_memory_t {
     fn alloc(&self, size: usize) -> u64 {
         // SAFETY: the caller of the function that took the structure vouches for callbacks and context; so below.
-        self.alloc
-            .map_or(0, |alloc| unsafe { alloc(self.context, size) } as u64)
+        self.alloc.map_or(0, |alloc| unsafe { alloc(self.context, size) } as u64)
     }
 
     fn registers(&self) -> bool {

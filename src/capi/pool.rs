@@ -30,8 +30,9 @@ pub const LANEPIPE_FOREVER: u64 = u64::MAX;
 
 /// Pool flag: pointers unknown to the pool and buffers that are already in another place are refused.
 pub const LANEPIPE_POOL_STRICT: u32 = 1;
-/// Pool flag: every call on a queue end detects another thread inside a call of the same end and is refused then. Costs
-/// one atomic exchange per call.
+/// Pool flag: calls that push to or pop from one queue end detect another thread inside such a call of the same end and
+/// are refused then. Costs one atomic exchange per call. Threads of a profiler are not checked, nor are
+/// `lanepipe_pool_recycle_done` and `lanepipe_pool_allocate`.
 pub const LANEPIPE_POOL_CHECK_OVERLAP: u32 = 2;
 
 /// Geometry of a pool, fixed for its life but for the number of live shards.
@@ -91,10 +92,7 @@ impl Sized32 for lanepipe_pool_audit_t {}
 
 impl lanepipe_pool_config_t {
     fn native(&self) -> Result<PoolConfig, Problem> {
-        let refused = |what| Problem {
-            status: Status::LANEPIPE_E_INVALID,
-            what,
-        };
+        let refused = |what| Problem { status: Status::LANEPIPE_E_INVALID, what };
         if self.flags & !(LANEPIPE_POOL_STRICT | LANEPIPE_POOL_CHECK_OVERLAP) != 0 {
             return Err(refused("flags has bits that are not LANEPIPE_POOL_* flags"));
         }
@@ -111,11 +109,7 @@ impl lanepipe_pool_config_t {
             recycled_capacity: self.recycled_capacity,
             strict: self.flags & LANEPIPE_POOL_STRICT != 0,
             check_overlap: self.flags & LANEPIPE_POOL_CHECK_OVERLAP != 0,
-            block_granularity: if self.block_granularity == 0 {
-                64
-            } else {
-                self.block_granularity
-            },
+            block_granularity: if self.block_granularity == 0 { 64 } else { self.block_granularity },
             logger,
         })
     }
@@ -152,11 +146,7 @@ fn hot(call: &str, pool: *const lanepipe_pool_t, body: impl FnOnce(&Pool) -> Res
 
 /// The deadline of a time limit in nanoseconds.
 pub(super) fn deadline(timeout_ns: u64) -> u64 {
-    if timeout_ns == LANEPIPE_FOREVER {
-        Deadline::NEVER
-    } else {
-        now().saturating_add(timeout_ns)
-    }
+    if timeout_ns == LANEPIPE_FOREVER { Deadline::NEVER } else { now().saturating_add(timeout_ns) }
 }
 
 /// # Safety
@@ -201,10 +191,7 @@ unsafe fn incoming<'a>(
         return Err(Status::LANEPIPE_E_NULL);
     }
     // SAFETY: forwarded.
-    Ok((
-        unsafe { incoming_buffers(pool, buffers, count, pushed)? },
-        payloads.cast(),
-    ))
+    Ok((unsafe { incoming_buffers(pool, buffers, count, pushed)? }, payloads.cast()))
 }
 
 /// # Safety
@@ -239,11 +226,7 @@ unsafe fn outgoing(
     check(count)?;
     check_array(buffers, max)?;
     let payloads_missing = payloads.is_null() && pool.config().payload_size != 0 && max != 0;
-    if payloads_missing {
-        Err(Status::LANEPIPE_E_NULL)
-    } else {
-        Ok(())
-    }
+    if payloads_missing { Err(Status::LANEPIPE_E_NULL) } else { Ok(()) }
 }
 
 /// Releases the allocation at device address `base`.
@@ -322,10 +305,7 @@ pub unsafe extern "C" fn lanepipe_pool_create(
             }
             match Pool::new(config) {
                 Ok(made) => {
-                    *pool = Box::into_raw(Box::new(lanepipe_pool_t {
-                        pool: Arc::new(made),
-                        poison: Poison::default(),
-                    }))
+                    *pool = Box::into_raw(Box::new(lanepipe_pool_t { pool: Arc::new(made), poison: Poison::default() }))
                 }
                 Err(status) => return refuse(problem(status)),
             }
@@ -373,7 +353,7 @@ pub unsafe extern "C" fn lanepipe_pool_set_memory(
     })
 }
 
-/// Sets the number of live shards, 1 to the configured number. Only while no other thread uses the pool.
+/// Sets the number of live shards, 1 to the configured number; shard arguments of other calls fold modulo this number. Only while no other thread uses the pool.
 ///
 /// # Safety
 ///
@@ -419,11 +399,7 @@ pub unsafe extern "C" fn lanepipe_pool_push_ready(
             let (buffers, payloads) = incoming(pool, buffers, payloads, count, pushed)?;
             let _inside = pool.enter(|| pool.ready(shard).ring().enter_producer())?;
             *pushed = pool.push_ready(shard, buffers, payloads);
-            if *pushed < count {
-                Err(Status::LANEPIPE_FULL)
-            } else {
-                Ok(())
-            }
+            if *pushed < count { Err(Status::LANEPIPE_FULL) } else { Ok(()) }
         }
     })
 }
@@ -450,11 +426,7 @@ pub unsafe extern "C" fn lanepipe_pool_wait_push_ready(
             let (buffers, payloads) = incoming(pool, buffers, payloads, count, pushed)?;
             let _inside = pool.enter(|| pool.ready(shard).ring().enter_producer())?;
             *pushed = pool.wait_push_ready(shard, buffers, payloads, deadline(timeout_ns));
-            if *pushed < count {
-                Err(Status::LANEPIPE_TIMED_OUT)
-            } else {
-                Ok(())
-            }
+            if *pushed < count { Err(Status::LANEPIPE_TIMED_OUT) } else { Ok(()) }
         }
     })
 }
@@ -481,11 +453,7 @@ pub unsafe extern "C" fn lanepipe_pool_pop_ready(
             outgoing(pool, buffers, payloads, max, count)?;
             let _inside = pool.enter(|| pool.ready(shard).ring().enter_consumer())?;
             *count = pool.pop_ready(shard, buffers.cast(), payloads.cast(), max);
-            if *count == 0 {
-                Err(Status::LANEPIPE_EMPTY)
-            } else {
-                Ok(())
-            }
+            if *count == 0 { Err(Status::LANEPIPE_EMPTY) } else { Ok(()) }
         }
     })
 }
@@ -542,11 +510,7 @@ pub unsafe extern "C" fn lanepipe_pool_push_done(
             let buffers = incoming_buffers(pool, buffers, count, pushed)?;
             let _inside = pool.enter(|| pool.done_ring(shard).enter_producer())?;
             *pushed = pool.push_done(shard, buffers);
-            if *pushed < count {
-                Err(Status::LANEPIPE_FULL)
-            } else {
-                Ok(())
-            }
+            if *pushed < count { Err(Status::LANEPIPE_FULL) } else { Ok(()) }
         }
     })
 }
@@ -570,11 +534,7 @@ pub unsafe extern "C" fn lanepipe_pool_pop_done(
             let out = outgoing_buffers(buffers, max, count)?;
             let _inside = pool.enter(|| pool.done_ring(shard).enter_consumer())?;
             *count = pool.pop_done(shard, out);
-            if *count == 0 {
-                Err(Status::LANEPIPE_EMPTY)
-            } else {
-                Ok(())
-            }
+            if *count == 0 { Err(Status::LANEPIPE_EMPTY) } else { Ok(()) }
         }
     })
 }
@@ -664,11 +624,7 @@ pub unsafe extern "C" fn lanepipe_pool_pop_recycled(
             pool.check_kind(kind)?;
             let _inside = pool.enter(|| pool.lane_ring(shard, kind).enter_consumer())?;
             *count = pool.pop_recycled(shard, kind, out);
-            if *count == 0 {
-                Err(Status::LANEPIPE_EMPTY)
-            } else {
-                Ok(())
-            }
+            if *count == 0 { Err(Status::LANEPIPE_EMPTY) } else { Ok(()) }
         }
     })
 }
@@ -916,11 +872,7 @@ pub unsafe extern "C" fn lanepipe_pool_audit(
                 quarantined: found.at(Place::Quarantined),
                 errors: found.errors,
             };
-            if found.errors == 0 {
-                Ok(())
-            } else {
-                Err(Status::LANEPIPE_E_CONSERVATION)
-            }
+            if found.errors == 0 { Ok(()) } else { Err(Status::LANEPIPE_E_CONSERVATION) }
         }
     })
 }

@@ -83,13 +83,14 @@ pub struct lanepipe_instance_t {
 /// A buffer kind.
 #[repr(C)]
 pub struct lanepipe_kind_t {
-    /// Bytes of a buffer.
+    /// Bytes of a buffer; no more than any buffer of the kind has, whoever allocated it.
     pub buffer_size: usize,
     /// Buffers in one allocated block, 1 or more.
     pub batch_size: u32,
     /// Buffers below which a lane is refilled by allocation; 0: never.
     pub warm_target: u32,
-    /// Buffers of this kind beyond which none is allocated; 0: no limit but those of the rings.
+    /// Buffers of this kind beyond which none is allocated; 0: no limit. Buffers are only allocated while none of the kind
+    /// is on its way back.
     pub max_buffers: u32,
     /// Must be 0.
     pub reserved: u32,
@@ -124,7 +125,8 @@ pub struct lanepipe_site_t {
     pub payload: *mut c_void,
 }
 
-/// Interprets `count` entries of device ready queue `queue`. Drain thread of the queue's shard. Must not block.
+/// Interprets `count` entries of device ready queue `queue`. Drain thread of the queue's shard. Must not block, throw, or
+/// start, stop or destroy its profiler.
 pub type lanepipe_resolve_fn_t = Option<
     unsafe extern "C" fn(
         context: *mut c_void,
@@ -136,7 +138,8 @@ pub type lanepipe_resolve_fn_t = Option<
 >;
 
 /// Takes `count` buffers with their payloads (back to back). Collect thread of `shard`: calls with one shard never
-/// overlap. May block; the buffers go back into circulation when it returns.
+/// overlap. May block; the buffers go back into circulation when it returns. Must not throw, or start, stop or destroy
+/// its profiler.
 pub type lanepipe_collect_fn_t = Option<
     unsafe extern "C" fn(
         context: *mut c_void,
@@ -163,7 +166,7 @@ pub type lanepipe_thread_create_fn_t = Option<
     ) -> i32,
 >;
 
-/// Waits for a thread whose `entry` has returned or is about to. Called by the thread that calls `lanepipe_profiler_stop`
+/// Waits for a thread whose `entry` has returned or is about to; it returns only after the thread has ended. Called by the thread that calls `lanepipe_profiler_stop`
 /// or a failing `lanepipe_profiler_start`.
 pub type lanepipe_thread_join_fn_t = Option<unsafe extern "C" fn(context: *mut c_void, thread: *mut c_void)>;
 
@@ -233,7 +236,7 @@ pub struct lanepipe_queue_stats_t {
     pub copy_failed: u64,
     /// Buffers put into free queues.
     pub refilled: u64,
-    /// Times a free queue was left short because the lane was empty.
+    /// Times a free queue was left empty because its lane was.
     pub starved: u64,
     /// Times the ready ring was full.
     pub ready_full: u64,
@@ -258,7 +261,7 @@ pub struct lanepipe_shard_stats_t {
     pub done_full: u64,
     /// Buffers put into this shard's lanes.
     pub recycled: u64,
-    /// Buffers allocated for this shard's lanes.
+    /// Buffers that the replenish thread allocated for this shard's lanes.
     pub allocated: u64,
 }
 
@@ -325,8 +328,12 @@ pub unsafe extern "C" fn lanepipe_profiler_create(
     })
 }
 
-/// Fills the free queues, then starts the threads: sentinel, one drain and one collect per live shard, replenish. On
-/// failure none is left running. `LANEPIPE_E_STATE` if it runs or is stopping. Owner thread.
+/// Brings buffers to every free queue that stands empty, from the lanes or else from a new block, and tops up the others
+/// from the lanes; then starts the threads: one collect per live shard, replenish, one drain per live shard, sentinel. On
+/// failure none is left running: `LANEPIPE_E_STATE` if it runs or is stopping or another profiler runs on the pool,
+/// `LANEPIPE_BUSY` while another thread is inside start or stop, `LANEPIPE_E_CORRUPT` if a ready head is out of range,
+/// `LANEPIPE_E_INVALID` if memory is copied and a queue is not inside the shared region, `LANEPIPE_E_THREAD` if the factory
+/// fails, `LANEPIPE_E_NO_MEMORY`. Owner thread.
 ///
 /// # Safety
 ///
@@ -338,7 +345,8 @@ pub unsafe extern "C" fn lanepipe_profiler_start(profiler: *mut lanepipe_profile
 
 /// Delivers every entry that the device published before the call, then ends and joins all threads. The device must be
 /// quiet. `LANEPIPE_TIMED_OUT` after `timeout_ns` nanoseconds (`LANEPIPE_FOREVER`: no limit): the profiler stays in
-/// stopping, keeps its memory, and a later stop may finish. Success on a profiler that does not run. Owner thread.
+/// stopping, keeps its memory, and a later stop may finish. Success on a profiler that does not run. `LANEPIPE_BUSY` while
+/// another thread is inside start or stop. Works on a poisoned profiler too. Owner thread.
 ///
 /// # Safety
 ///
@@ -348,9 +356,8 @@ pub unsafe extern "C" fn lanepipe_profiler_stop(
     profiler: *mut lanepipe_profiler_t,
     timeout_ns: u64,
 ) -> lanepipe_status_t {
-    on("lanepipe_profiler_stop", profiler, |profiler| {
-        profiler.stop(deadline(timeout_ns))
-    })
+    // Not through the poison: threads must be ended whatever happened before.
+    run("lanepipe_profiler_stop", profiler, |handle| guard(|| handle.profiler.stop(deadline(timeout_ns))))
 }
 
 /// Destroys a profiler that does not run. Null is allowed. `LANEPIPE_BUSY` while threads run. Owner thread.
@@ -542,27 +549,13 @@ impl Hooks for Callbacks {
     fn resolve(&self, queue: u32, entries: &[Entry], sites: &mut [Site]) {
         // SAFETY: the layouts agree; the creator of the profiler vouches for the callback; so below.
         unsafe {
-            (self.resolve)(
-                self.context,
-                queue,
-                entries.as_ptr().cast(),
-                entries.len(),
-                sites.as_mut_ptr().cast(),
-            );
+            (self.resolve)(self.context, queue, entries.as_ptr().cast(), entries.len(), sites.as_mut_ptr().cast());
         }
     }
 
     fn collect(&self, shard: u32, buffers: &[Buffer], payloads: *const u8) {
         // SAFETY: as above.
-        unsafe {
-            (self.collect)(
-                self.context,
-                shard,
-                buffers.as_ptr().cast(),
-                payloads.cast(),
-                buffers.len(),
-            )
-        };
+        unsafe { (self.collect)(self.context, shard, buffers.as_ptr().cast(), payloads.cast(), buffers.len()) };
     }
 
     fn spawn(&self, role: Role, index: u32, body: ThreadBody) -> Option<usize> {
@@ -636,14 +629,8 @@ impl lanepipe_profiler_config_t {
             )
         };
         Ok(Config {
-            queues: queues
-                .iter()
-                .map(lanepipe_ready_queue_t::native)
-                .collect::<Result<_, _>>()?,
-            instances: instances
-                .iter()
-                .map(lanepipe_instance_t::native)
-                .collect::<Result<_, _>>()?,
+            queues: queues.iter().map(lanepipe_ready_queue_t::native).collect::<Result<_, _>>()?,
+            instances: instances.iter().map(lanepipe_instance_t::native).collect::<Result<_, _>>()?,
             kinds: kinds.iter().map(lanepipe_kind_t::native).collect::<Result<_, _>>()?,
             collect_batch: self.collect_batch.max(1) as usize,
             poll_min_ns: or_default(self.poll_min_ns, 50_000),
@@ -656,11 +643,7 @@ impl lanepipe_profiler_config_t {
 
 /// A later version may give the field a meaning, which must not meet chance values.
 fn check_reserved(reserved: u32) -> Result<(), Problem> {
-    if reserved == 0 {
-        Ok(())
-    } else {
-        Err(refusal(Status::LANEPIPE_E_INVALID, "a reserved field is not 0"))
-    }
+    if reserved == 0 { Ok(()) } else { Err(refusal(Status::LANEPIPE_E_INVALID, "a reserved field is not 0")) }
 }
 
 fn check_word<T>(address: *const T) -> Result<(), Problem> {
@@ -689,10 +672,7 @@ impl lanepipe_ready_queue_t {
                 entry_words,
             }
         };
-        Ok(ReadyQueueConfig {
-            port,
-            pointer_word: self.pointer_offset / 8,
-        })
+        Ok(ReadyQueueConfig { port, pointer_word: self.pointer_offset / 8 })
     }
 }
 
@@ -712,11 +692,7 @@ impl lanepipe_instance_t {
                 slot_count: queue.slot_count,
             }
         };
-        Ok(Instance {
-            free,
-            kind: self.kind,
-            queue: self.queue,
-        })
+        Ok(Instance { free, kind: self.kind, queue: self.queue })
     }
 }
 
@@ -732,14 +708,16 @@ impl lanepipe_kind_t {
     }
 }
 
-/// Runs a call on a profiler.
+/// Runs a call on a profiler that is not poisoned.
 fn on(call: &str, profiler: *const lanepipe_profiler_t, body: impl FnOnce(&Profiler) -> Result<(), Status>) -> Status {
+    run(call, profiler, |handle| handle.poison.guard(|| body(&handle.profiler)))
+}
+
+/// Runs a call and reports its failure.
+fn run(call: &str, profiler: *const lanepipe_profiler_t, body: impl FnOnce(&lanepipe_profiler_t) -> Status) -> Status {
     // SAFETY: every function of this section requires a live profiler or null.
     let (status, logger) = match unsafe { object(profiler) } {
-        Ok(handle) => (
-            handle.poison.guard(|| body(&handle.profiler)),
-            Some(handle.pool.logger()),
-        ),
+        Ok(handle) => (body(handle), Some(handle.pool.logger())),
         Err(status) => (status, None),
     };
     if status != Status::LANEPIPE_OK {

@@ -227,11 +227,7 @@ pub unsafe extern "C" fn lanepipe_ring_push(
     let stored = unsafe { ring.push_n(elements.cast(), count) };
     // SAFETY: not null; the caller's contract.
     unsafe { *pushed = stored };
-    if stored < count {
-        Status::LANEPIPE_FULL
-    } else {
-        Status::LANEPIPE_OK
-    }
+    if stored < count { Status::LANEPIPE_FULL } else { Status::LANEPIPE_OK }
 }
 
 /// Takes up to `max` elements, oldest first, into the memory at `elements`, with one index change. `*popped` is written
@@ -263,11 +259,7 @@ pub unsafe extern "C" fn lanepipe_ring_pop(
     let taken = unsafe { ring.pop_n(elements.cast(), max) };
     // SAFETY: not null; the caller's contract.
     unsafe { *popped = taken };
-    if taken == 0 {
-        Status::LANEPIPE_EMPTY
-    } else {
-        Status::LANEPIPE_OK
-    }
+    if taken == 0 { Status::LANEPIPE_EMPTY } else { Status::LANEPIPE_OK }
 }
 
 /// Elements stored: exact at rest, never above the capacity. Either owner.

@@ -12,9 +12,7 @@ pub(super) struct FutexWord {
 
 impl FutexWord {
     pub const fn new(value: u32) -> Self {
-        Self {
-            value: AtomicU32::new(value),
-        }
+        Self { value: AtomicU32::new(value) }
     }
 
     /// Sleeps while the word is `expected`, until a wake or until `deadline`. May return early for no reason.
@@ -23,11 +21,7 @@ impl FutexWord {
             tv_sec: (deadline / 1_000_000_000) as libc::time_t,
             tv_nsec: (deadline % 1_000_000_000) as _,
         };
-        let timeout = if deadline == Deadline::NEVER {
-            ptr::null()
-        } else {
-            ptr::from_ref(&time)
-        };
+        let timeout = if deadline == Deadline::NEVER { ptr::null() } else { ptr::from_ref(&time) };
         // The bit-set form takes an absolute deadline of CLOCK_MONOTONIC, so a repeated sleep needs no new computation.
         // SAFETY: the word and the time outlive the call; the second word is unused by this operation.
         let result = unsafe {
@@ -51,11 +45,7 @@ impl FutexWord {
             _ => {
                 // SAFETY: the call has no arguments.
                 unsafe { libc::sched_yield() };
-                if deadline <= now() {
-                    SleepEnd::TimedOut
-                } else {
-                    SleepEnd::Woken
-                }
+                if deadline <= now() { SleepEnd::TimedOut } else { SleepEnd::Woken }
             }
         }
     }

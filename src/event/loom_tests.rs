@@ -21,18 +21,12 @@ struct Shared {
 
 impl Shared {
     fn new() -> Arc<Self> {
-        Arc::new(Self {
-            event: EventCount::new(),
-            value: AtomicU32::new(0),
-        })
+        Arc::new(Self { event: EventCount::new(), value: AtomicU32::new(0) })
     }
 
     /// With a futex that gives no ordering on waking.
     fn watching() -> Arc<Self> {
-        Arc::new(Self {
-            event: EventCount::over(FutexWord::watching(0)),
-            value: AtomicU32::new(0),
-        })
+        Arc::new(Self { event: EventCount::over(FutexWord::watching(0)), value: AtomicU32::new(0) })
     }
 
     fn announce(&self) {
@@ -41,9 +35,7 @@ impl Shared {
     }
 
     fn wait_for(&self, value: u32, deadline: u64) -> Result<(), WaitEnd> {
-        self.event.wait_until(deadline, 0, || {
-            (self.value.load(Ordering::Relaxed) >= value).then_some(())
-        })
+        self.event.wait_until(deadline, 0, || (self.value.load(Ordering::Relaxed) >= value).then_some(()))
     }
 }
 
@@ -78,9 +70,7 @@ fn two_notifiers() {
 
 fn two_waiters() {
     let shared = Shared::new();
-    let waiter = spawn(&shared, |shared| {
-        assert_eq!(shared.wait_for(1, Deadline::NEVER), Ok(()))
-    });
+    let waiter = spawn(&shared, |shared| assert_eq!(shared.wait_for(1, Deadline::NEVER), Ok(())));
     let notifier = spawn(&shared, Shared::announce);
     assert_eq!(shared.wait_for(1, Deadline::NEVER), Ok(()));
     waiter.join().unwrap();
@@ -160,11 +150,7 @@ fn two_kinds_of_waiter() {
         space: EventCount,
     }
     const COUNT: u32 = 3;
-    let hop = Arc::new(Hop {
-        ring: Ring::new(1).unwrap(),
-        items: EventCount::new(),
-        space: EventCount::new(),
-    });
+    let hop = Arc::new(Hop { ring: Ring::new(1).unwrap(), items: EventCount::new(), space: EventCount::new() });
     let producer = Arc::clone(&hop);
     let thread = thread::spawn(move || {
         for value in 0..COUNT {

@@ -35,10 +35,7 @@ impl FutexWord {
 
     /// A word whose sleepers learn nothing but its value: no ordering comes with a wake.
     pub fn watching(value: u32) -> Self {
-        Self {
-            watching: true,
-            ..Self::new(value)
-        }
+        Self { watching: true, ..Self::new(value) }
     }
 
     /// Sleeps while the word is `expected`, until a wake or, with a finite deadline, until the model's time has passed.

@@ -14,12 +14,7 @@ struct Bucket {
 const BUCKETS: usize = 64;
 
 // Words that share a bucket wake each other's sleepers, who look and sleep again.
-static TABLE: [Bucket; BUCKETS] = [const {
-    Bucket {
-        lock: Mutex::new(()),
-        changed: Condvar::new(),
-    }
-}; BUCKETS];
+static TABLE: [Bucket; BUCKETS] = [const { Bucket { lock: Mutex::new(()), changed: Condvar::new() } }; BUCKETS];
 
 impl Bucket {
     fn lock(&self) -> MutexGuard<'_, ()> {
@@ -36,9 +31,7 @@ pub(super) struct FutexWord {
 
 impl FutexWord {
     pub const fn new(value: u32) -> Self {
-        Self {
-            value: AtomicU32::new(value),
-        }
+        Self { value: AtomicU32::new(value) }
     }
 
     fn bucket(&self) -> &'static Bucket {
@@ -57,12 +50,7 @@ impl FutexWord {
             return SleepEnd::Woken;
         }
         if deadline == Deadline::NEVER {
-            drop(
-                bucket
-                    .changed
-                    .wait(guard)
-                    .unwrap_or_else(|poisoned| poisoned.into_inner()),
-            );
+            drop(bucket.changed.wait(guard).unwrap_or_else(|poisoned| poisoned.into_inner()));
             return SleepEnd::Woken;
         }
         let left = deadline.saturating_sub(now());
@@ -71,11 +59,7 @@ impl FutexWord {
         }
         let slept = bucket.changed.wait_timeout(guard, Duration::from_nanos(left));
         let (_guard, result) = slept.unwrap_or_else(|poisoned| poisoned.into_inner());
-        if result.timed_out() {
-            SleepEnd::TimedOut
-        } else {
-            SleepEnd::Woken
-        }
+        if result.timed_out() { SleepEnd::TimedOut } else { SleepEnd::Woken }
     }
 
     /// Wakes every thread that sleeps on the word.

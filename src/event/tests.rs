@@ -126,10 +126,7 @@ fn close_ends_every_wait() {
         }
     });
     assert!(event.is_closed());
-    assert_eq!(
-        event.wait_until(Deadline::NEVER, 0, || None::<()>),
-        Err(WaitEnd::Closed)
-    );
+    assert_eq!(event.wait_until(Deadline::NEVER, 0, || None::<()>), Err(WaitEnd::Closed));
     event.reopen();
     assert!(!event.is_closed());
     assert_eq!(event.wait_until(1, 0, || None::<()>), Err(WaitEnd::TimedOut));
@@ -142,11 +139,7 @@ fn a_panic_of_the_condition_withdraws_the_registration() {
     let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         event.wait_until(Deadline::NEVER, 0, || {
             tries += 1;
-            if tries == 2 {
-                panic!("in the condition")
-            } else {
-                None::<()>
-            }
+            if tries == 2 { panic!("in the condition") } else { None::<()> }
         })
     }));
     assert!(outcome.is_err());
@@ -190,9 +183,7 @@ fn blocking_hand_over_through_a_small_ring() {
         scope.spawn(|| {
             for value in 0..COUNT {
                 let spin = (value % 3) as u32;
-                space
-                    .wait_until(Deadline::NEVER, spin, || producer.push(value).then_some(()))
-                    .unwrap();
+                space.wait_until(Deadline::NEVER, spin, || producer.push(value).then_some(())).unwrap();
                 items.notify();
             }
             items.close();
@@ -201,9 +192,6 @@ fn blocking_hand_over_through_a_small_ring() {
             assert_eq!(items.wait_until(Deadline::NEVER, 1, || consumer.pop()), Ok(value));
             space.notify();
         }
-        assert_eq!(
-            items.wait_until(Deadline::NEVER, 0, || consumer.pop()),
-            Err(WaitEnd::Closed)
-        );
+        assert_eq!(items.wait_until(Deadline::NEVER, 0, || consumer.pop()), Err(WaitEnd::Closed));
     });
 }

@@ -118,10 +118,7 @@ impl AddressMap {
         let (exact, mut exact_writer) = ExactIndex::new(table_bits, chunk_bits)?;
         match RangeIndex::new(table_bits, chunk_bits) {
             Ok((ranges, range_writer)) => {
-                let writer = ColdMutex::new(Writer {
-                    exact: exact_writer,
-                    ranges: range_writer,
-                });
+                let writer = ColdMutex::new(Writer { exact: exact_writer, ranges: range_writer });
                 Ok(Self { exact, ranges, writer })
             }
             Err(status) => {
@@ -143,10 +140,7 @@ impl AddressMap {
             }
             None => {
                 let range = self.ranges.find(dev)?;
-                Some(Resolved {
-                    host: range.host_at(dev),
-                    id: range.id_at(dev),
-                })
+                Some(Resolved { host: range.host_at(dev), id: range.id_at(dev) })
             }
         }
     }
@@ -252,8 +246,7 @@ impl AddressMap {
             }
         };
         self.ranges.for_each_live(|range| skip_null(range.base));
-        self.exact
-            .for_each_live(|dev| skip_null(self.range_base(dev).unwrap_or(dev)));
+        self.exact.for_each_live(|dev| skip_null(self.range_base(dev).unwrap_or(dev)));
     }
 
     /// Forgets everything and frees all but the first tables.

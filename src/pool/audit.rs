@@ -48,17 +48,10 @@ impl Pool {
         let kinds = self.config.kinds as usize;
         for (index, lane) in self.lanes.iter().enumerate() {
             // SAFETY: as above.
-            unsafe {
-                lane.recycled
-                    .for_each(|buffer| found.add(buffer, Place::Recycled, index / kinds))
-            };
+            unsafe { lane.recycled.for_each(|buffer| found.add(buffer, Place::Recycled, index / kinds)) };
         }
         self.retired.for_each(|buffer, quarantined| {
-            let place = if quarantined {
-                Place::Quarantined
-            } else {
-                Place::Retired
-            };
+            let place = if quarantined { Place::Quarantined } else { Place::Retired };
             let shard = self.ledger.get(buffer.id).map_or(0, |entry| entry.shard as usize);
             found.add(buffer, place, shard);
         });
@@ -96,11 +89,7 @@ impl Found {
         if buffer.id == 0 {
             return;
         }
-        let entry = Entry {
-            place,
-            shard: shard as u32,
-            kind: buffer.kind,
-        };
+        let entry = Entry { place, shard: shard as u32, kind: buffer.kind };
         if self.queues.insert(buffer.id, entry).is_some() {
             self.repeated += 1;
         }

@@ -49,19 +49,13 @@ impl Pool {
         if buffer_size == 0 || count == 0 {
             return Err(Status::LANEPIPE_E_INVALID);
         }
-        let stride = buffer_size
-            .checked_next_multiple_of(BUFFER_ALIGN)
-            .ok_or(Status::LANEPIPE_E_TOO_LARGE)?;
+        let stride = buffer_size.checked_next_multiple_of(BUFFER_ALIGN).ok_or(Status::LANEPIPE_E_TOO_LARGE)?;
         let size = stride.checked_mul(count as usize).ok_or(Status::LANEPIPE_E_TOO_LARGE)?;
         let block = self.map_block(size, stride, count, kind)?;
         let mut placed = 0;
         for index in 0..count {
             let dev = block.dev + u64::from(index) * stride as u64;
-            let buffer = Buffer {
-                dev,
-                kind,
-                id: block.first_id + index,
-            };
+            let buffer = Buffer { dev, kind, id: block.first_id + index };
             let shard = shard.unwrap_or(index);
             // SAFETY: the caller is the lanes' sole producer.
             let in_lane = unsafe { self.push_recycled(shard, &buffer) };
@@ -106,9 +100,7 @@ impl Pool {
     }
 
     fn map_block(&self, size: usize, stride: usize, count: u32, kind: u32) -> Result<Mapped, Status> {
-        let size = size
-            .checked_next_multiple_of(self.config.block_granularity)
-            .ok_or(Status::LANEPIPE_E_TOO_LARGE)?;
+        let size = size.checked_next_multiple_of(self.config.block_granularity).ok_or(Status::LANEPIPE_E_TOO_LARGE)?;
         let memory = self.memory();
         let ops = memory.ops.as_deref().ok_or(Status::LANEPIPE_E_STATE)?;
         let dev = ops.alloc(size);
@@ -132,10 +124,7 @@ impl Pool {
         });
         if let Err(status) = mapped {
             ops.free(dev);
-            self.logger().log(
-                log::ERROR,
-                format_args!("a block of {size} bytes could not be mapped: {status:?}"),
-            );
+            self.logger().log(log::ERROR, format_args!("a block of {size} bytes could not be mapped: {status:?}"));
         }
         mapped
     }

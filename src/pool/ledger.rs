@@ -51,10 +51,7 @@ impl Place {
 
     /// Whether a buffer there sits in one of the pool's queues.
     pub const fn is_queue(self) -> bool {
-        matches!(
-            self,
-            Self::Ready | Self::Done | Self::Recycled | Self::Retired | Self::Quarantined
-        )
+        matches!(self, Self::Ready | Self::Done | Self::Recycled | Self::Retired | Self::Quarantined)
     }
 }
 
@@ -77,11 +74,7 @@ impl Entry {
     fn unpack(word: u32) -> Self {
         // Only `pack` makes words, so the place is in range.
         let place = Place::ALL[(word & 0xff) as usize % PLACES];
-        Self {
-            place,
-            shard: word >> 8 & 0xff,
-            kind: word >> 16 & 0xff,
-        }
+        Self { place, shard: word >> 8 & 0xff, kind: word >> 16 & 0xff }
     }
 }
 
@@ -104,19 +97,13 @@ impl Ledger {
     /// An empty ledger.
     pub fn new() -> Result<Self, Status> {
         let segments = super::build(SEGMENTS as u32, || Ok(AtomicPtr::new(ptr::null_mut())))?;
-        Ok(Self {
-            segments,
-            next: AtomicU32::new(1),
-        })
+        Ok(Self { segments, next: AtomicU32::new(1) })
     }
 
     fn word(&self, id: u32) -> Option<&AtomicU32> {
         // Relaxed: an id reaches another thread through a release/acquire pair of the queue or map that carries it, and
         // the segment was stored before the id was given out.
-        let segment = self
-            .segments
-            .get((id >> SEGMENT_BITS) as usize)?
-            .load(Ordering::Relaxed);
+        let segment = self.segments.get((id >> SEGMENT_BITS) as usize)?.load(Ordering::Relaxed);
         // SAFETY: a non-null segment was leaked by `reserve` and lives until the ledger is dropped.
         unsafe { segment.as_ref() }.map(|segment| &segment[id as usize & (SEGMENT_WORDS - 1)])
     }
@@ -145,9 +132,7 @@ impl Ledger {
         let entry = Entry::unpack(found);
         let claimed = Entry::pack(place, shard, entry.kind);
         let won = entry.place == Place::Device
-            && word
-                .compare_exchange(found, claimed, Ordering::Relaxed, Ordering::Relaxed)
-                .is_ok();
+            && word.compare_exchange(found, claimed, Ordering::Relaxed, Ordering::Relaxed).is_ok();
         won.then_some(entry.kind)
     }
 
@@ -165,10 +150,7 @@ impl Ledger {
     /// the block table.
     pub fn reserve(&self, count: u32, kind: u32) -> Result<u32, Status> {
         let first = self.next.load(Ordering::Relaxed);
-        let end = first
-            .checked_add(count)
-            .filter(|end| *end <= MAX_BUFFERS)
-            .ok_or(Status::LANEPIPE_E_TOO_LARGE)?;
+        let end = first.checked_add(count).filter(|end| *end <= MAX_BUFFERS).ok_or(Status::LANEPIPE_E_TOO_LARGE)?;
         for index in (first >> SEGMENT_BITS)..=((end - 1) >> SEGMENT_BITS) {
             let slot = &self.segments[index as usize];
             if slot.load(Ordering::Relaxed).is_null() {
@@ -221,10 +203,7 @@ impl Drop for Ledger {
             if !segment.is_null() {
                 // SAFETY: `reserve` stored it from a boxed slice of `SEGMENT_WORDS` words, and nobody else frees it.
                 drop(unsafe {
-                    Box::from_raw(ptr::slice_from_raw_parts_mut(
-                        segment.cast::<AtomicU32>(),
-                        SEGMENT_WORDS,
-                    ))
+                    Box::from_raw(ptr::slice_from_raw_parts_mut(segment.cast::<AtomicU32>(), SEGMENT_WORDS))
                 });
             }
         }
@@ -241,23 +220,9 @@ mod tests {
         let first = ledger.reserve(5000, 3).unwrap();
         assert_eq!(first, 1);
         for id in [1, 4095, 4096, 5000] {
-            assert_eq!(
-                ledger.get(id),
-                Some(Entry {
-                    place: Place::Device,
-                    shard: 0,
-                    kind: 3
-                })
-            );
+            assert_eq!(ledger.get(id), Some(Entry { place: Place::Device, shard: 0, kind: 3 }));
             ledger.set(id, Place::Quarantined, 63, 63);
-            assert_eq!(
-                ledger.get(id),
-                Some(Entry {
-                    place: Place::Quarantined,
-                    shard: 63,
-                    kind: 63
-                })
-            );
+            assert_eq!(ledger.get(id), Some(Entry { place: Place::Quarantined, shard: 63, kind: 63 }));
         }
     }
 
@@ -267,11 +232,7 @@ mod tests {
         let id = ledger.reserve(1, 5).unwrap();
         assert_eq!(ledger.claim(id, Place::Drain, 2), Some(5));
         assert_eq!(ledger.claim(id, Place::Drain, 3), None);
-        let entry = Entry {
-            place: Place::Drain,
-            shard: 2,
-            kind: 5,
-        };
+        let entry = Entry { place: Place::Drain, shard: 2, kind: 5 };
         assert_eq!(ledger.get(id), Some(entry));
         assert_eq!(ledger.claim(0, Place::Drain, 0), None);
     }

@@ -31,13 +31,8 @@ fn handoff_with_stop() {
     for value in 1..=2u64 {
         let payload = value << 32;
         // SAFETY: the model has one drain thread; there is one payload.
-        let pushed = unsafe {
-            queue.wait_push(
-                &[Buffer { dev: value, ..NONE }],
-                (&raw const payload).cast(),
-                Deadline::NEVER,
-            )
-        };
+        let pushed =
+            unsafe { queue.wait_push(&[Buffer { dev: value, ..NONE }], (&raw const payload).cast(), Deadline::NEVER) };
         assert_eq!(pushed, 1);
     }
     queue.close();

@@ -48,13 +48,7 @@ pub struct MemoryContext {
 
 impl Default for MemoryContext {
     fn default() -> Self {
-        Self {
-            ops: None,
-            device_id: -1,
-            shm_dev: 0,
-            shm_host: 0,
-            shm_size: 0,
-        }
+        Self { ops: None, device_id: -1, shm_dev: 0, shm_host: 0, shm_size: 0 }
     }
 }
 

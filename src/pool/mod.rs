@@ -31,8 +31,8 @@ use crate::event::WaitEnd;
 use crate::log::{self, Logger};
 use crate::ring::Ring;
 use crate::status::Status;
-use crate::sync::CachePadded;
-use crate::sync::atomic::{AtomicBool, AtomicU32, ColdMutex, Ordering};
+use crate::sync::atomic::{AtomicU32, ColdMutex, Ordering};
+use crate::sync::{CachePadded, Turn};
 use address_map::{AddressMap, Resolved};
 use blocks::Blocks;
 use core::cell::UnsafeCell;
@@ -86,14 +86,7 @@ pub struct Problem {
 
 /// A range check with its text.
 pub(crate) fn require(sound: bool, what: &'static str) -> Result<(), Problem> {
-    if sound {
-        Ok(())
-    } else {
-        Err(Problem {
-            status: Status::LANEPIPE_E_INVALID,
-            what,
-        })
-    }
+    if sound { Ok(()) } else { Err(Problem { status: Status::LANEPIPE_E_INVALID, what }) }
 }
 
 impl PoolConfig {
@@ -104,38 +97,14 @@ impl PoolConfig {
     /// The first value that is out of range.
     pub fn check(&self) -> Result<(), Problem> {
         let capacities = 1..=MAX_RING_CAPACITY;
-        require(
-            (1..=MAX_SHARDS).contains(&self.shards),
-            "shards is not in 1 to LANEPIPE_MAX_SHARDS",
-        )?;
-        require(
-            (1..=MAX_KINDS).contains(&self.kinds),
-            "kinds is not in 1 to LANEPIPE_MAX_KINDS",
-        )?;
-        require(
-            capacities.contains(&self.ready_capacity),
-            "ready_capacity is out of range",
-        )?;
-        require(
-            capacities.contains(&self.done_capacity),
-            "done_capacity is out of range",
-        )?;
-        require(
-            capacities.contains(&self.recycled_capacity),
-            "recycled_capacity is out of range",
-        )?;
-        require(
-            self.payload_size <= MAX_PAYLOAD,
-            "payload_size is above LANEPIPE_MAX_PAYLOAD",
-        )?;
-        require(
-            self.payload_size.is_multiple_of(8),
-            "payload_size is not a multiple of 8",
-        )?;
-        require(
-            self.block_granularity.is_power_of_two(),
-            "block_granularity is not a power of two",
-        )
+        require((1..=MAX_SHARDS).contains(&self.shards), "shards is not in 1 to LANEPIPE_MAX_SHARDS")?;
+        require((1..=MAX_KINDS).contains(&self.kinds), "kinds is not in 1 to LANEPIPE_MAX_KINDS")?;
+        require(capacities.contains(&self.ready_capacity), "ready_capacity is out of range")?;
+        require(capacities.contains(&self.done_capacity), "done_capacity is out of range")?;
+        require(capacities.contains(&self.recycled_capacity), "recycled_capacity is out of range")?;
+        require(self.payload_size <= MAX_PAYLOAD, "payload_size is above LANEPIPE_MAX_PAYLOAD")?;
+        require(self.payload_size.is_multiple_of(8), "payload_size is not a multiple of 8")?;
+        require(self.block_granularity.is_power_of_two(), "block_granularity is not a power of two")
     }
 }
 
@@ -162,7 +131,7 @@ pub struct Pool {
     map: UnsafeCell<AddressMap>,
     blocks: ColdMutex<Blocks>,
     memory: ColdMutex<Arc<MemoryContext>>,
-    running: AtomicBool,
+    running: Turn,
 }
 
 // SAFETY: everything inside is shared by atomics or locks but for `map`, which is only mutated by `release_all` under its
@@ -178,16 +147,11 @@ impl Pool {
         let lanes = config.shards * config.kinds;
         Ok(Self {
             live_shards: AtomicU32::new(config.shards),
-            ready: build(config.shards, || {
-                ReadyQueue::new(config.ready_capacity, config.payload_size)
-            })?,
+            ready: build(config.shards, || ReadyQueue::new(config.ready_capacity, config.payload_size))?,
             done: build(config.shards, || Ring::new(config.done_capacity as usize))?,
             lanes: build(lanes, || {
                 let recycled = Ring::new(config.recycled_capacity as usize)?;
-                Ok(Lane {
-                    recycled,
-                    demand: CachePadded::new(AtomicU32::new(0)),
-                })
+                Ok(Lane { recycled, demand: CachePadded::new(AtomicU32::new(0)) })
             })?,
             warm_targets: build(config.kinds, || Ok(AtomicU32::new(0)))?,
             tracked: build(config.kinds, || Ok(AtomicU32::new(0)))?,
@@ -196,7 +160,7 @@ impl Pool {
             map: UnsafeCell::new(AddressMap::new()?),
             blocks: ColdMutex::new(Blocks::default()),
             memory: ColdMutex::new(Arc::new(MemoryContext::default())),
-            running: AtomicBool::new(false),
+            running: Turn::new(),
             config,
         })
     }
@@ -255,29 +219,20 @@ impl Pool {
 
     /// Marks the pool as used by running threads; false if it is already.
     pub(crate) fn begin_run(&self) -> bool {
-        // Relaxed: turns a second owner away; the hand-over between owners is theirs.
-        !self.running.swap(true, Ordering::Relaxed)
+        self.running.take()
     }
 
     /// The counterpart of [`Pool::begin_run`], after all threads have been joined.
     pub(crate) fn end_run(&self) {
-        self.running.store(false, Ordering::Relaxed);
+        self.running.give_back();
     }
 
     fn require_rest(&self) -> Result<(), Status> {
-        if self.running.load(Ordering::Relaxed) {
-            Err(Status::LANEPIPE_E_STATE)
-        } else {
-            Ok(())
-        }
+        if self.running.is_taken() { Err(Status::LANEPIPE_E_STATE) } else { Ok(()) }
     }
 
     pub(crate) fn check_kind(&self, kind: u32) -> Result<(), Status> {
-        if kind < self.config.kinds {
-            Ok(())
-        } else {
-            Err(Status::LANEPIPE_E_KIND)
-        }
+        if kind < self.config.kinds { Ok(()) } else { Err(Status::LANEPIPE_E_KIND) }
     }
 
     /// The index of a shard argument, folded by the live count.
@@ -440,8 +395,7 @@ impl Pool {
 
     #[cold]
     fn refuse(&self, status: Status, buffer: &Buffer) -> Result<(), Status> {
-        self.logger()
-            .log(log::ERROR, format_args!("{buffer} refused: {status:?}"));
+        self.logger().log(log::ERROR, format_args!("{buffer} refused: {status:?}"));
         Err(status)
     }
 
@@ -478,9 +432,7 @@ impl Pool {
 
     /// Whether any live done ring holds a buffer. Replenish thread.
     pub(crate) fn any_done(&self) -> bool {
-        self.done[..self.live_shards() as usize]
-            .iter()
-            .any(|ring| !ring.is_empty())
+        self.done[..self.live_shards() as usize].iter().any(|ring| !ring.is_empty())
     }
 
     /// Buffers in the done ring of `shard`. Any thread, advisory.
@@ -537,9 +489,7 @@ impl Pool {
 
     /// Buffers in the lanes of `kind` of all live shards. Any thread; exact at rest.
     pub fn recycled_total(&self, kind: u32) -> usize {
-        (0..self.live_shards())
-            .map(|shard| self.recycled_len(shard, kind))
-            .sum()
+        (0..self.live_shards()).map(|shard| self.recycled_len(shard, kind)).sum()
     }
 
     /// Parks a buffer that could not be passed on. Any thread; takes a lock.
@@ -573,10 +523,7 @@ impl Pool {
         match enter() {
             Some(guard) => Ok(Some(guard)),
             None => {
-                self.logger().log(
-                    log::ERROR,
-                    format_args!("two threads are inside calls of one queue end"),
-                );
+                self.logger().log(log::ERROR, format_args!("two threads are inside calls of one queue end"));
                 Err(Status::LANEPIPE_E_OVERLAP)
             }
         }
@@ -596,9 +543,7 @@ impl Pool {
 /// Builds a fixed array without aborting when memory is short.
 fn build<T>(count: u32, mut make: impl FnMut() -> Result<T, Status>) -> Result<Box<[T]>, Status> {
     let mut items = Vec::new();
-    items
-        .try_reserve_exact(count as usize)
-        .map_err(|_| Status::LANEPIPE_E_NO_MEMORY)?;
+    items.try_reserve_exact(count as usize).map_err(|_| Status::LANEPIPE_E_NO_MEMORY)?;
     for _ in 0..count {
         items.push(make()?);
     }

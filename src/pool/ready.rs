@@ -174,11 +174,7 @@ impl ReadyQueue {
             let runs = self.ring.claim(buffers.len());
             let (first, second) = buffers[..runs.count()].split_at(runs.first_count);
             self.fill(runs.first, first, payloads);
-            self.fill(
-                runs.second,
-                second,
-                payloads.wrapping_add(first.len() * self.payload_size),
-            );
+            self.fill(runs.second, second, payloads.wrapping_add(first.len() * self.payload_size));
             self.ring.publish(runs.count());
             runs.count()
         }
@@ -196,12 +192,7 @@ impl ReadyQueue {
             if count != 0 {
                 self.drain(runs.first, runs.first_count, buffers, payloads);
                 let payloads = payloads.wrapping_add(runs.first_count * self.payload_size);
-                self.drain(
-                    runs.second,
-                    runs.second_count,
-                    buffers.wrapping_add(runs.first_count),
-                    payloads,
-                );
+                self.drain(runs.second, runs.second_count, buffers.wrapping_add(runs.first_count), payloads);
                 self.ring.release(count);
             }
             count

@@ -31,11 +31,7 @@ impl Retired {
     /// Parks `buffer`; for good if `quarantined`. Fails only if storage cannot grow. The kind is in range.
     pub(super) fn park(&self, buffer: Buffer, quarantined: bool) -> Result<(), Status> {
         let mut parked = self.parked.lock();
-        let list = if quarantined {
-            &mut parked.quarantined
-        } else {
-            &mut parked.circulable[buffer.kind as usize]
-        };
+        let list = if quarantined { &mut parked.quarantined } else { &mut parked.circulable[buffer.kind as usize] };
         list.try_reserve(1).map_err(|_| Status::LANEPIPE_E_NO_MEMORY)?;
         list.push(buffer);
         if !quarantined {

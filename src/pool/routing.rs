@@ -119,9 +119,7 @@ impl Pool {
     unsafe fn route(&self, buffer: &Buffer, origin: usize, routed: &mut Routed) -> Option<usize> {
         let live = self.live_shards() as usize;
         let wanted = self.target(buffer.kind, origin);
-        let rest = (0..live)
-            .map(|step| (origin + step) % live)
-            .filter(|shard| *shard != wanted);
+        let rest = (0..live).map(|step| (origin + step) % live).filter(|shard| *shard != wanted);
         for shard in core::iter::once(wanted).chain(rest) {
             // SAFETY: the caller is the lanes' sole producer.
             if unsafe { self.push_recycled(shard as u32, buffer) } {
@@ -146,11 +144,7 @@ impl Pool {
             let present = self.lane(shard, kind).recycled.len();
             // Relaxed: only a preference.
             let demand = self.demand(shard, kind).load(Ordering::Relaxed) as usize;
-            let weight = if demand.min(capacity) > present {
-                usize::MAX
-            } else {
-                warm.saturating_sub(present)
-            };
+            let weight = if demand.min(capacity) > present { usize::MAX } else { warm.saturating_sub(present) };
             if weight > best.0 {
                 best = (weight, shard);
             }

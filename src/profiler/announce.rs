@@ -40,10 +40,7 @@ pub(super) struct DrainBell {
 
 impl DrainBell {
     pub(super) fn new() -> Self {
-        Self {
-            event: EventCount::new(),
-            announcements: AtomicU32::new(0),
-        }
+        Self { event: EventCount::new(), announcements: AtomicU32::new(0) }
     }
 
     /// Announces entries. Sentinel.

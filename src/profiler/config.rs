@@ -84,69 +84,33 @@ impl Config {
     /// The first value that is out of range.
     pub fn check(&self, pool: &Pool) -> Result<(), Problem> {
         let queues = self.queues.len();
-        require(
-            (1..=MAX_QUEUES as usize).contains(&queues),
-            "queue_count is not in 1 to LANEPIPE_MAX_QUEUES",
-        )?;
+        require((1..=MAX_QUEUES as usize).contains(&queues), "queue_count is not in 1 to LANEPIPE_MAX_QUEUES")?;
         let instances = 1..=MAX_INSTANCES as usize;
-        require(
-            instances.contains(&self.instances.len()),
-            "instance_count is not in 1 to LANEPIPE_MAX_INSTANCES",
-        )?;
-        require(
-            self.kinds.len() == pool.config().kinds as usize,
-            "there is not one kind for each kind of the pool",
-        )?;
+        require(instances.contains(&self.instances.len()), "instance_count is not in 1 to LANEPIPE_MAX_INSTANCES")?;
+        require(self.kinds.len() == pool.config().kinds as usize, "there is not one kind for each kind of the pool")?;
         let batches = 1..=MAX_COLLECT as usize;
-        require(
-            batches.contains(&self.collect_batch),
-            "collect_batch is not in 1 to LANEPIPE_MAX_COLLECT",
-        )?;
-        require(
-            self.poll_min_ns != 0 && self.poll_min_ns <= self.poll_max_ns,
-            "poll_min_ns is above poll_max_ns",
-        )?;
+        require(batches.contains(&self.collect_batch), "collect_batch is not in 1 to LANEPIPE_MAX_COLLECT")?;
+        require(self.poll_min_ns != 0 && self.poll_min_ns <= self.poll_max_ns, "poll_min_ns is above poll_max_ns")?;
         for kind in &self.kinds {
             require(kind.buffer_size != 0, "a kind has buffer_size 0")?;
             require(kind.batch_size != 0, "a kind has batch_size 0")?;
         }
         for queue in &self.queues {
             let words = queue.port.entry_words;
-            require(
-                (2..=1 << 20).contains(&queue.port.capacity),
-                "a ready queue's capacity is out of range",
-            )?;
-            require(
-                (1..=MAX_ENTRY_WORDS as u32).contains(&words),
-                "a ready queue's entry_size is out of range",
-            )?;
-            require(
-                queue.pointer_word < words,
-                "a ready queue's pointer_offset is outside the entry",
-            )?;
+            require((2..=1 << 20).contains(&queue.port.capacity), "a ready queue's capacity is out of range")?;
+            require((1..=MAX_ENTRY_WORDS as u32).contains(&words), "a ready queue's entry_size is out of range")?;
+            require(queue.pointer_word < words, "a ready queue's pointer_offset is outside the entry")?;
         }
         // Two ends of one queue would each keep an index of their own.
         let heads = self.queues.iter().map(|queue| queue.port.head.address() as usize);
         require(all_differ(heads)?, "two ready queues have one head")?;
-        let tails = self
-            .instances
-            .iter()
-            .map(|instance| instance.free.tail.address() as usize);
+        let tails = self.instances.iter().map(|instance| instance.free.tail.address() as usize);
         require(all_differ(tails)?, "two instances have one free queue")?;
         for instance in &self.instances {
             let slots = instance.free.slot_count;
-            require(
-                (instance.kind as usize) < self.kinds.len(),
-                "an instance's kind is out of range",
-            )?;
-            require(
-                (instance.queue as usize) < queues,
-                "an instance's queue is out of range",
-            )?;
-            require(
-                slots.is_power_of_two() && slots <= 1 << 16,
-                "a free queue's slot_count is not a power of two",
-            )?;
+            require((instance.kind as usize) < self.kinds.len(), "an instance's kind is out of range")?;
+            require((instance.queue as usize) < queues, "an instance's queue is out of range")?;
+            require(slots.is_power_of_two() && slots <= 1 << 16, "a free queue's slot_count is not a power of two")?;
         }
         Ok(())
     }
@@ -155,10 +119,7 @@ impl Config {
 /// Whether no two of the addresses are equal.
 fn all_differ(addresses: impl ExactSizeIterator<Item = usize>) -> Result<bool, Problem> {
     let mut sorted = Vec::new();
-    let short = |_| Problem {
-        status: Status::LANEPIPE_E_NO_MEMORY,
-        what: "memory is short",
-    };
+    let short = |_| Problem { status: Status::LANEPIPE_E_NO_MEMORY, what: "memory is short" };
     sorted.try_reserve_exact(addresses.len()).map_err(short)?;
     sorted.extend(addresses);
     sorted.sort_unstable();

@@ -69,12 +69,7 @@ struct Payloads([u8; MAX_ENTRIES * MAX_PAYLOAD as usize]);
 impl Drain {
     /// The drain thread of `shard`, on free queues as the owner left them; `starving` are the instances without a buffer.
     pub(super) fn new(run: &Run, shard: u32, free: &[FreeQueue], starving: &[u32]) -> Self {
-        let queues = run
-            .config
-            .queues
-            .iter()
-            .zip(0u32..)
-            .filter(|(_, number)| number % run.shards == shard);
+        let queues = run.config.queues.iter().zip(0u32..).filter(|(_, number)| number % run.shards == shard);
         let queues = queues.map(|(queue, number)| {
             let head = queue.port.own_head();
             Queue {
@@ -141,20 +136,9 @@ impl Drain {
     /// Sleeps until the sentinel announces a tail, a starved lane gets a buffer, or the run ends; no longer than the
     /// shortest polling interval if something failed.
     fn sleep(&mut self, run: &Run) {
-        let Self {
-            shard,
-            starving,
-            free,
-            retry,
-            seen,
-            ..
-        } = self;
+        let Self { shard, starving, free, retry, seen, .. } = self;
         let bell = &run.drain_bells[*shard as usize];
-        let deadline = if *retry {
-            now().saturating_add(run.config.poll_min_ns)
-        } else {
-            Deadline::NEVER
-        };
+        let deadline = if *retry { now().saturating_add(run.config.poll_min_ns) } else { Deadline::NEVER };
         let _ = bell.event.wait_until(deadline, 0, || {
             let supplied = |at: &u32| run.pool.recycled_len(*shard, free[*at as usize].kind()) != 0;
             // After a failure the lane is tried again at the deadline, not at once.
@@ -169,9 +153,7 @@ impl Drain {
             let queue = &run.config.queues[self.queues[index].number as usize];
             let tail = (0..LAST_TRIES).find_map(|_| queue.port.tail(&run.link).ok());
             // Unreadable or out of range: nothing more is taken.
-            let tail = tail
-                .filter(|tail| *tail < queue.port.capacity)
-                .unwrap_or(self.queues[index].taken);
+            let tail = tail.filter(|tail| *tail < queue.port.capacity).unwrap_or(self.queues[index].taken);
             let mut failures = 0;
             while self.queues[index].taken != tail && failures < NULL_SCANS + LAST_TRIES {
                 match self.pass(run, index, Some(tail), scratch) {
@@ -191,10 +173,7 @@ impl Drain {
         if queue.acknowledged == queue.taken {
             return true;
         }
-        match run.config.queues[queue.number as usize]
-            .port
-            .publish_head(&run.link, queue.taken)
-        {
+        match run.config.queues[queue.number as usize].port.publish_head(&run.link, queue.taken) {
             Ok(()) => {
                 queue.acknowledged = queue.taken;
                 true
@@ -233,22 +212,11 @@ impl Drain {
         if tail >= capacity {
             let count = run.stats.queues[number as usize].corrupt.add(1);
             let what = "the tail of a ready queue is out of range";
-            run.report(
-                Status::LANEPIPE_E_CORRUPT,
-                Role::Drain,
-                number,
-                u64::from(tail),
-                count,
-                what,
-            );
+            run.report(Status::LANEPIPE_E_CORRUPT, Role::Drain, number, u64::from(tail), count, what);
             return Pass::Nothing;
         }
         let taken = self.queues[index].taken;
-        let available = if tail >= taken {
-            tail - taken
-        } else {
-            tail + capacity - taken
-        };
+        let available = if tail >= taken { tail - taken } else { tail + capacity - taken };
         let count = MAX_ENTRIES.min(available as usize);
         if count == 0 {
             return Pass::Nothing;
@@ -270,9 +238,8 @@ impl Drain {
     fn published(&mut self, run: &Run, index: usize, words: &[u64]) -> usize {
         let queue = &mut self.queues[index];
         let config = &run.config.queues[queue.number as usize];
-        let addresses = words
-            .chunks_exact(config.port.entry_words as usize)
-            .map(|entry| entry[config.pointer_word as usize]);
+        let addresses =
+            words.chunks_exact(config.port.entry_words as usize).map(|entry| entry[config.pointer_word as usize]);
         let total = addresses.len();
         let first_null = addresses.clone().position(|address| address == 0).unwrap_or(total);
         if first_null != 0 {
@@ -295,24 +262,14 @@ impl Drain {
         let payloads = &mut scratch.payloads.0[..count * payload_size];
         payloads.fill(0);
         let words = scratch.words.chunks_exact(config.port.entry_words as usize);
-        let mut entries = [Entry {
-            bytes: core::ptr::null(),
-            dev: 0,
-            host: 0,
-            kind: u32::MAX,
-            id: 0,
-        }; MAX_ENTRIES];
+        let mut entries = [Entry { bytes: core::ptr::null(), dev: 0, host: 0, kind: u32::MAX, id: 0 }; MAX_ENTRIES];
         for (entry, words) in entries[..count].iter_mut().zip(words) {
             *entry = self.identify(run, words[config.pointer_word as usize]);
             entry.bytes = words.as_ptr().cast();
         }
         let entries = &entries[..count];
-        let mut sites = [Site {
-            instance: REJECT,
-            reserved: 0,
-            content_size: 0,
-            payload: core::ptr::null_mut(),
-        }; MAX_ENTRIES];
+        let mut sites =
+            [Site { instance: REJECT, reserved: 0, content_size: 0, payload: core::ptr::null_mut() }; MAX_ENTRIES];
         for (position, site) in sites[..count].iter_mut().enumerate() {
             // In bounds or, without payloads, not dereferenced.
             site.payload = payloads.as_mut_ptr().wrapping_add(position * payload_size);
@@ -328,10 +285,7 @@ impl Drain {
                 refill[position] = site.instance;
             }
             if let Some(buffer) = self.accept(run, number, entry, site, site_known) {
-                payloads.copy_within(
-                    position * payload_size..(position + 1) * payload_size,
-                    delivered * payload_size,
-                );
+                payloads.copy_within(position * payload_size..(position + 1) * payload_size, delivered * payload_size);
                 buffers[delivered] = buffer;
                 delivered += 1;
             }
@@ -360,13 +314,7 @@ impl Drain {
     /// What the pool knows of the address in an entry. Host address 0: not that of a buffer at the device, for instance
     /// one that was published before and is in the host's hands.
     fn identify(&self, run: &Run, dev: u64) -> Entry {
-        let mut entry = Entry {
-            bytes: core::ptr::null(),
-            dev,
-            host: 0,
-            kind: u32::MAX,
-            id: 0,
-        };
+        let mut entry = Entry { bytes: core::ptr::null(), dev, host: 0, kind: u32::MAX, id: 0 };
         // A second publication, on this queue or at the same moment on another, is not at the device any more.
         if let Some(known) = run.pool.resolve(dev)
             && let Some(kind) = run.pool.ledger().claim(known.id, Place::Drain, self.shard)
@@ -379,34 +327,20 @@ impl Drain {
     }
 
     fn site_is_sound(&self, run: &Run, queue: u32, site: &Site) -> bool {
-        run.config
-            .instances
-            .get(site.instance as usize)
-            .is_some_and(|instance| instance.queue == queue)
+        run.config.instances.get(site.instance as usize).is_some_and(|instance| instance.queue == queue)
     }
 
     /// Brings the contents of an acceptable entry to the host. What is not acceptable is parked, if it is a buffer.
     fn accept(&mut self, run: &Run, queue: u32, entry: &Entry, site: &Site, site_known: bool) -> Option<Buffer> {
         let stats = &run.stats.queues[queue as usize];
-        let buffer = Buffer {
-            dev: entry.dev,
-            kind: entry.kind,
-            id: entry.id,
-        };
+        let buffer = Buffer { dev: entry.dev, kind: entry.kind, id: entry.id };
         let sound = site_known
             && entry.host != 0
             && run.config.instances[site.instance as usize].kind == entry.kind
             && site.content_size <= run.config.kinds[entry.kind as usize].buffer_size;
         if !sound {
             let count = stats.rejected.add(1);
-            run.report(
-                Status::LANEPIPE_E_CORRUPT,
-                Role::Drain,
-                queue,
-                entry.dev,
-                count,
-                "an entry was rejected",
-            );
+            run.report(Status::LANEPIPE_E_CORRUPT, Role::Drain, queue, entry.dev, count, "an entry was rejected");
             // An id says that the buffer is this thread's now, even if no host memory belongs to it.
             if entry.id != 0 {
                 // Parking fails only when memory is out; the ledger has the buffer as quarantined all the same.
@@ -422,14 +356,7 @@ impl Drain {
             return Some(buffer);
         }
         let count = stats.copy_failed.add(1);
-        run.report(
-            Status::LANEPIPE_E_CALLBACK,
-            Role::Drain,
-            queue,
-            entry.dev,
-            count,
-            "contents could not be copied",
-        );
+        run.report(Status::LANEPIPE_E_CALLBACK, Role::Drain, queue, entry.dev, count, "contents could not be copied");
         // The buffer itself is sound: it goes back into circulation.
         let _ = run.pool.retire(self.shard, buffer);
         run.circulation.nudge();
@@ -447,10 +374,7 @@ impl Drain {
             stats.ready_full.add(1);
             let rest = payloads.wrapping_add(pushed * run.pool.config().payload_size as usize);
             // SAFETY: as above.
-            unsafe {
-                run.pool
-                    .wait_push_ready(self.shard, &buffers[pushed..], rest, Deadline::NEVER)
-            };
+            unsafe { run.pool.wait_push_ready(self.shard, &buffers[pushed..], rest, Deadline::NEVER) };
         }
         stats.delivered.add(buffers.len() as u64);
     }
@@ -491,14 +415,7 @@ impl Drain {
             Refill::Corrupt(head) => {
                 let count = stats.corrupt.add(1);
                 let what = "the head of a free queue is impossible";
-                run.report(
-                    Status::LANEPIPE_E_CORRUPT,
-                    Role::Drain,
-                    queue,
-                    u64::from(head),
-                    count,
-                    what,
-                );
+                run.report(Status::LANEPIPE_E_CORRUPT, Role::Drain, queue, u64::from(head), count, what);
                 self.starving.retain(|at| *at != instance);
             }
         }
@@ -542,11 +459,7 @@ impl Drain {
     fn store_demand(&mut self, run: &Run) {
         for kind in 0..self.demand.len() {
             let before = self.demand[kind];
-            let now = self
-                .starving
-                .iter()
-                .filter(|at| self.free[**at as usize].kind() as usize == kind)
-                .count() as u32;
+            let now = self.starving.iter().filter(|at| self.free[**at as usize].kind() as usize == kind).count() as u32;
             if now != before {
                 self.demand[kind] = now;
                 let word = run.pool.demand(self.shard as usize, kind as u32);

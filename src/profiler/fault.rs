@@ -37,10 +37,7 @@ impl FaultRecord {
         let detail =
             u64::from((status as i32).unsigned_abs() & 0xff) | (role as u64) << 8 | u64::from(index & 0xffff) << 16;
         let advance = |head: u64| Some((head >> COUNT_SHIFT).wrapping_add(1) << COUNT_SHIFT | detail);
-        let before = self
-            .head
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, advance)
-            .unwrap_or(0);
+        let before = self.head.fetch_update(Ordering::Relaxed, Ordering::Relaxed, advance).unwrap_or(0);
         (before >> COUNT_SHIFT) + 1
     }
 

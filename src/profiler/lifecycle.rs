@@ -14,8 +14,8 @@ use crate::layout::RawWords64;
 use crate::log;
 use crate::pool::Pool;
 use crate::status::Status;
-use crate::sync::RawWord32;
-use crate::sync::atomic::{AtomicBool, AtomicU32, ColdMutex, Ordering};
+use crate::sync::atomic::{AtomicU32, ColdMutex, Ordering};
+use crate::sync::{RawWord32, Turn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -50,9 +50,8 @@ pub struct Profiler {
     fault: Arc<FaultRecord>,
     active: ColdMutex<Option<Active>>,
     state: AtomicU32,
-    /// Set while a thread is inside start or stop. Relaxed: it turns others away and orders nothing; what start and stop
-    /// touch is behind the lock of `active`, and the state is for display.
-    busy: AtomicBool,
+    /// Taken while a thread is inside start or stop. The state is for display and orders nothing.
+    busy: Turn,
 }
 
 impl Profiler {
@@ -72,7 +71,7 @@ impl Profiler {
             fault: Arc::default(),
             active: ColdMutex::new(None),
             state: AtomicU32::new(State::Stopped as u32),
-            busy: AtomicBool::new(false),
+            busy: Turn::new(),
             pool,
         })
     }
@@ -88,18 +87,12 @@ impl Profiler {
 
     /// Counters of a ready queue. Any thread.
     pub fn queue_stats(&self, queue: u32) -> Option<QueueStats> {
-        self.stats
-            .queues
-            .get(queue as usize)
-            .map(|counters| counters.snapshot())
+        self.stats.queues.get(queue as usize).map(|counters| counters.snapshot())
     }
 
     /// Counters of a shard. Any thread.
     pub fn shard_stats(&self, shard: u32) -> Option<ShardStats> {
-        self.stats
-            .shards
-            .get(shard as usize)
-            .map(|counters| counters.snapshot())
+        self.stats.shards.get(shard as usize).map(|counters| counters.snapshot())
     }
 
     /// The last fault of a worker thread. Any thread.
@@ -118,37 +111,20 @@ impl Profiler {
         let _inside = self.enter()?;
         let mut queues = self.config.queues.iter();
         if let Some(bad) = queues.position(|queue| queue.port.own_head() >= queue.port.capacity) {
-            self.pool.logger().log(
-                log::ERROR,
-                format_args!("start: the head of ready queue {bad} is out of range"),
-            );
+            self.pool.logger().log(log::ERROR, format_args!("start: the head of ready queue {bad} is out of range"));
             return Err(Status::LANEPIPE_E_CORRUPT);
         }
         self.check_region()?;
         if self.active.lock().is_some() || !self.pool.begin_run() {
-            self.pool.logger().log(
-                log::ERROR,
-                format_args!("start of a profiler that runs, or on a pool in use"),
-            );
+            self.pool.logger().log(log::ERROR, format_args!("start of a profiler that runs, or on a pool in use"));
             return Err(Status::LANEPIPE_E_STATE);
         }
         // Before the run takes stock of the buffers that are on their way.
         let (mut free, starving) = self.fill_free_queues();
-        let run = Arc::new(Run::new(
-            self.pool.clone(),
-            self.config.clone(),
-            self.stats.clone(),
-            self.fault.clone(),
-        ));
-        let mut starting = Active {
-            run,
-            threads: Vec::new(),
-            phase: 0,
-        };
+        let run = Arc::new(Run::new(self.pool.clone(), self.config.clone(), self.stats.clone(), self.fault.clone()));
+        let mut starting = Active { run, threads: Vec::new(), phase: 0 };
         if let Err(status) = self.spawn_all(&mut starting, &free, &starving) {
-            self.pool
-                .logger()
-                .log(log::ERROR, format_args!("start failed: {status:?}"));
+            self.pool.logger().log(log::ERROR, format_args!("start failed: {status:?}"));
             let started = starting.threads.iter().filter(|(role, _)| *role == Role::Drain).count() as u32;
             // Only threads that were started are waited for, and none of them can be kept.
             self.finish(&mut starting, Deadline::NEVER);
@@ -181,9 +157,7 @@ impl Profiler {
         self.state.store(State::Stopping as u32, Ordering::Relaxed);
         if !self.finish(&mut stopping, deadline) {
             let role = STOP_ORDER[stopping.phase];
-            self.pool
-                .logger()
-                .log(log::ERROR, format_args!("stop timed out waiting for a {role:?} thread"));
+            self.pool.logger().log(log::ERROR, format_args!("stop timed out waiting for a {role:?} thread"));
             *self.active.lock() = Some(stopping);
             return Err(Status::LANEPIPE_TIMED_OUT);
         }
@@ -236,11 +210,7 @@ impl Profiler {
     }
 
     fn enter(&self) -> Result<Inside<'_>, Status> {
-        if self.busy.swap(true, Ordering::Relaxed) {
-            Err(Status::LANEPIPE_BUSY)
-        } else {
-            Ok(Inside(&self.busy))
-        }
+        if self.busy.take() { Ok(Inside(&self.busy)) } else { Err(Status::LANEPIPE_BUSY) }
     }
 
     /// Tops up every free queue from the lanes, allocating where they are dry. Returns the free queues and the instances
@@ -305,10 +275,7 @@ impl Profiler {
 
     fn spawn_all(&self, starting: &mut Active, free: &[FreeQueue], starving: &[u32]) -> Result<(), Status> {
         let run = starting.run.clone();
-        starting
-            .threads
-            .try_reserve_exact(2 + 2 * run.shards as usize)
-            .map_err(|_| Status::LANEPIPE_E_NO_MEMORY)?;
+        starting.threads.try_reserve_exact(2 + 2 * run.shards as usize).map_err(|_| Status::LANEPIPE_E_NO_MEMORY)?;
         // Consumers before producers: should a later thread be refused, those that run can still end.
         for shard in 0..run.shards {
             self.spawn(starting, Role::Collect, shard, move |run| collect::run(run, shard))?;
@@ -338,11 +305,7 @@ impl Profiler {
             }
             run.note_exit(role);
         });
-        let thread = self
-            .config
-            .hooks
-            .spawn(role, index, body)
-            .ok_or(Status::LANEPIPE_E_THREAD)?;
+        let thread = self.config.hooks.spawn(role, index, body).ok_or(Status::LANEPIPE_E_THREAD)?;
         starting.threads.push((role, thread));
         Ok(())
     }
@@ -380,10 +343,10 @@ impl Drop for Profiler {
 }
 
 /// Marks a thread inside start or stop.
-struct Inside<'a>(&'a AtomicBool);
+struct Inside<'a>(&'a Turn);
 
 impl Drop for Inside<'_> {
     fn drop(&mut self) {
-        self.0.store(false, Ordering::Relaxed);
+        self.0.give_back();
     }
 }

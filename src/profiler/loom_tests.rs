@@ -70,9 +70,7 @@ impl Shard {
                 self.circulation.set_demand(&self.demand, 0, 1);
                 demanded = true;
             }
-            let _ = self
-                .drain_event
-                .wait_until(Deadline::NEVER, 0, || (!self.lane.is_empty()).then_some(()));
+            let _ = self.drain_event.wait_until(Deadline::NEVER, 0, || (!self.lane.is_empty()).then_some(()));
         }
     }
 
@@ -203,9 +201,7 @@ fn sentinel_and_laps() {
             let (mut taken, mut seen) = (0, 0);
             for _ in 0..ENTRIES {
                 while tail.load(Ordering::Acquire) == taken {
-                    let _ = bell
-                        .event
-                        .wait_until(Deadline::NEVER, 0, || bell.is_announced(&mut seen).then_some(()));
+                    let _ = bell.event.wait_until(Deadline::NEVER, 0, || bell.is_announced(&mut seen).then_some(()));
                 }
                 taken = (taken + 1) % CAPACITY;
                 progress.set(taken);

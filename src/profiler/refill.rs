@@ -44,14 +44,7 @@ pub(super) enum Refill {
 
 impl FreeQueue {
     pub(super) fn new(port: Free, kind: u32) -> Self {
-        Self {
-            port,
-            kind,
-            tail: port.own_tail(),
-            unsettled: true,
-            doubtful: Vec::new(),
-            parked: 0,
-        }
+        Self { port, kind, tail: port.own_tail(), unsettled: true, doubtful: Vec::new(), parked: 0 }
     }
 
     pub(super) fn kind(&self) -> u32 {
@@ -106,11 +99,7 @@ impl FreeQueue {
             published += count as u32;
             room -= count as u32;
         }
-        if published == 0 && fill == 0 && most != 0 {
-            Refill::Starved
-        } else {
-            Refill::Done(published)
-        }
+        if published == 0 && fill == 0 && most != 0 { Refill::Starved } else { Refill::Done(published) }
     }
 
     /// Slots before tail. After a failed tail store, finds out whether it took effect all the same.

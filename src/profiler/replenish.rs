@@ -15,10 +15,7 @@ pub(super) struct Replenish {
 
 impl Replenish {
     pub(super) fn new(run: &Run) -> Self {
-        Self {
-            returned: vec![0; run.config.kinds.len()].into(),
-            failures: 0,
-        }
+        Self { returned: vec![0; run.config.kinds.len()].into(), failures: 0 }
     }
 
     /// The thread.
@@ -32,11 +29,7 @@ impl Replenish {
             }
             // A starved lane whose buffers do not come back is tried again: the allocator may have recovered.
             let unmet = run.circulation.any_starving();
-            let deadline = if unmet {
-                now().saturating_add(run.config.poll_max_ns)
-            } else {
-                Deadline::NEVER
-            };
+            let deadline = if unmet { now().saturating_add(run.config.poll_max_ns) } else { Deadline::NEVER };
             let _ = run.circulation.event.wait_until(deadline, 0, || {
                 let work = run.circulation.stopped() || run.circulation.raised() != raised || run.pool.any_done();
                 work.then_some(())
@@ -66,10 +59,7 @@ impl Replenish {
     fn allocate(&mut self, run: &Run) -> bool {
         let mut allocated = false;
         for (kind, config) in (0u32..).zip(&run.config.kinds) {
-            let in_flight = run
-                .circulation
-                .entered(kind)
-                .saturating_sub(self.returned[kind as usize]);
+            let in_flight = run.circulation.entered(kind).saturating_sub(self.returned[kind as usize]);
             let in_lanes = run.pool.recycled_total(kind) as u64;
             let warm = u64::from(config.warm_target) * u64::from(run.shards);
             for shard in 0..run.shards {

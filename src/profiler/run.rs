@@ -65,11 +65,7 @@ impl Run {
         let shards = pool.live_shards();
         Self {
             link: SharedLink::new(pool.memory()),
-            progress: config
-                .queues
-                .iter()
-                .map(|queue| Progress::new(queue.port.own_head()))
-                .collect(),
+            progress: config.queues.iter().map(|queue| Progress::new(queue.port.own_head())).collect(),
             drain_bells: (0..shards).map(|_| CachePadded::new(DrainBell::new())).collect(),
             sentinel_event: EventCount::new(),
             circulation: Circulation::new(&pool, shards),
@@ -106,9 +102,7 @@ impl Run {
     /// Waits until `count` threads of `role` have ended; false if `deadline` passed first.
     pub(super) fn wait_exit(&self, role: Role, count: u32, deadline: u64) -> bool {
         let exited = &self.exited[role as usize];
-        self.exit_event
-            .wait_until(deadline, 0, || (exited.load(Ordering::Relaxed) >= count).then_some(()))
-            .is_ok()
+        self.exit_event.wait_until(deadline, 0, || (exited.load(Ordering::Relaxed) >= count).then_some(())).is_ok()
     }
 
     /// Notes and reports a fault; the `count`th of its sort.

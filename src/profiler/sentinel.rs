@@ -40,22 +40,13 @@ pub(super) fn run(run: &Run) {
             interval = interval.saturating_mul(2).min(config.poll_max_ns);
         }
         let deadline = time.saturating_add(interval);
-        let _ = run
-            .sentinel_event
-            .wait_until(deadline, 0, || run.intake_stopped().then_some(()));
+        let _ = run.sentinel_event.wait_until(deadline, 0, || run.intake_stopped().then_some(()));
     }
 }
 
 #[cold]
 fn report(run: &Run, status: Status, queue: u32, count: u64) {
-    run.report(
-        status,
-        Role::Sentinel,
-        queue,
-        0,
-        count,
-        "the tail of a ready queue could not be read",
-    );
+    run.report(status, Role::Sentinel, queue, 0, count, "the tail of a ready queue could not be read");
 }
 
 /// Lets the sleep end close to its deadline instead of up to 50 us later. Affects the calling thread only, which is the

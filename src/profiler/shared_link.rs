@@ -19,10 +19,7 @@ pub(super) struct SharedLink {
 
 impl SharedLink {
     pub(super) fn new(memory: Arc<MemoryContext>) -> Self {
-        Self {
-            copies: memory.copies(),
-            memory,
-        }
+        Self { copies: memory.copies(), memory }
     }
 
     pub(super) fn memory(&self) -> &MemoryContext {
@@ -38,10 +35,7 @@ impl Link<RawWord32, RawWords64> for SharedLink {
         }
         let mut value = 0u32;
         // SAFETY: the landing place is four bytes long.
-        unsafe {
-            self.memory
-                .read_shared(word.address() as u64, (&raw mut value).cast(), size_of::<u32>())?
-        };
+        unsafe { self.memory.read_shared(word.address() as u64, (&raw mut value).cast(), size_of::<u32>())? };
         edge.fence();
         rmb();
         Ok(value)
@@ -55,10 +49,7 @@ impl Link<RawWord32, RawWords64> for SharedLink {
         wmb();
         edge.fence();
         // SAFETY: the source is four bytes long.
-        unsafe {
-            self.memory
-                .write_shared(word.address() as u64, (&raw const value).cast(), size_of::<u32>())?
-        };
+        unsafe { self.memory.write_shared(word.address() as u64, (&raw const value).cast(), size_of::<u32>())? };
         // Relaxed: the shadow of a host word is read by the host at rest only.
         word.store(value, Ordering::Relaxed);
         Ok(())
@@ -81,10 +72,7 @@ impl Link<RawWord32, RawWords64> for SharedLink {
         }
         let host = words.address(first) as u64;
         // SAFETY: the source is `values`.
-        unsafe {
-            self.memory
-                .write_shared(host, values.as_ptr().cast(), size_of_val(values))?
-        };
+        unsafe { self.memory.write_shared(host, values.as_ptr().cast(), size_of_val(values))? };
         for (offset, value) in values.iter().enumerate() {
             // Relaxed: as for `store`.
             words.with(first + offset, |word| word.store(*value, Ordering::Relaxed));

@@ -119,14 +119,8 @@ impl ByteRing {
                 element_size,
                 tracker: Tracker::new((mask as usize).wrapping_add(1)),
             }),
-            producer: Line::new(ProducerSide {
-                end: ProducerEnd::new(start, capacity, mask),
-                element_size,
-            }),
-            consumer: Line::new(ConsumerSide {
-                end: ConsumerEnd::new(start, capacity, mask),
-                element_size,
-            }),
+            producer: Line::new(ProducerSide { end: ProducerEnd::new(start, capacity, mask), element_size }),
+            consumer: Line::new(ConsumerSide { end: ConsumerEnd::new(start, capacity, mask), element_size }),
             guard: [0; GUARD],
         };
         // SAFETY: the memory is the caller's, aligned and large enough, and nobody else accesses it.
@@ -146,9 +140,7 @@ impl ByteRing {
     /// `mem` is null, or the 512 bytes there are readable; if they hold a consistent ring, the caller owns all of its
     /// memory. No `init` of the same memory runs.
     pub unsafe fn attach(mem: *mut u8) -> Result<Self, Status> {
-        let ring = Self {
-            header: check_address(mem)?,
-        };
+        let ring = Self { header: check_address(mem)? };
         let header = ring.header();
         let shape = &header.shape.value;
         if shape.magic != MAGIC {
@@ -165,11 +157,7 @@ impl ByteRing {
             && consumer.end.limit() == shape.capacity
             && producer.element_size == shape.element_size
             && consumer.element_size == shape.element_size;
-        if consistent {
-            Ok(ring)
-        } else {
-            Err(Status::LANEPIPE_E_CORRUPT)
-        }
+        if consistent { Ok(ring) } else { Err(Status::LANEPIPE_E_CORRUPT) }
     }
 
     /// As [`ByteRing::attach`], for memory whose length is known.
@@ -188,11 +176,7 @@ impl ByteRing {
         }
         // SAFETY: the header lies within the caller's memory; a ring that does not is not handed out below.
         let ring = unsafe { Self::attach(mem) }?;
-        if ring.header().shape.value.size > len as u64 {
-            Err(Status::LANEPIPE_E_INVALID)
-        } else {
-            Ok(ring)
-        }
+        if ring.header().shape.value.size > len as u64 { Err(Status::LANEPIPE_E_INVALID) } else { Ok(ring) }
     }
 
     /// The ring at an address that [`ByteRing::as_ptr`] gave.
@@ -339,13 +323,7 @@ impl ByteRing {
         // SAFETY: the caller plays the producer; an empty claim only reads its own index.
         let start = unsafe { self.claimed(0) }.start;
         // SAFETY: the caller plays the producer and vouches for the written elements.
-        unsafe {
-            self.header()
-                .producer
-                .value
-                .end
-                .publish(start.wrapping_add(count as u32))
-        };
+        unsafe { self.header().producer.value.end.publish(start.wrapping_add(count as u32)) };
     }
 
     /// Up to `max` of the oldest elements, for the consumer to read in place and to give back with
@@ -373,13 +351,7 @@ impl ByteRing {
         // SAFETY: the caller plays the consumer; an empty grant only reads its own index.
         let start = unsafe { self.granted(0) }.start;
         // SAFETY: the caller plays the consumer and vouches for the end of its reads.
-        unsafe {
-            self.header()
-                .consumer
-                .value
-                .end
-                .release(start.wrapping_add(count as u32))
-        };
+        unsafe { self.header().consumer.value.end.release(start.wrapping_add(count as u32)) };
     }
 
     /// # Safety
@@ -423,11 +395,6 @@ impl ByteRing {
         let offset = slot.wrapping_mul(self.element_size());
         // SAFETY: a masked slot is within the storage.
         let first = unsafe { self.slots().add(offset) };
-        ByteRuns {
-            first,
-            first_count,
-            second: self.slots(),
-            second_count,
-        }
+        ByteRuns { first, first_count, second: self.slots(), second_count }
     }
 }

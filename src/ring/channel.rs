@@ -30,16 +30,7 @@ pub struct Consumer<T: Copy> {
 /// As [`Ring::new`].
 pub fn channel<T: Copy>(capacity: usize) -> Result<(Producer<T>, Consumer<T>), Status> {
     let ring = Arc::new(Ring::new(capacity)?);
-    Ok((
-        Producer {
-            ring: Arc::clone(&ring),
-            role: PhantomData,
-        },
-        Consumer {
-            ring,
-            role: PhantomData,
-        },
-    ))
+    Ok((Producer { ring: Arc::clone(&ring), role: PhantomData }, Consumer { ring, role: PhantomData }))
 }
 
 impl<T: Copy> Producer<T> {

@@ -73,22 +73,13 @@ struct Private {
 
 impl Private {
     fn new(start: u32, limit: u32, mask: u32) -> Self {
-        Self {
-            cached: UnsafeCell::new(start),
-            limit,
-            mask,
-            mark: AtomicU32::new(0),
-        }
+        Self { cached: UnsafeCell::new(start), limit, mask, mark: AtomicU32::new(0) }
     }
 
     #[inline(always)]
     fn enter(&self) -> Option<EndGuard<'_>> {
         // [M1] Acquire: pairs with [M2]; the private state that the previous checked caller left is visible.
-        if self.mark.swap(1, M1.order()) == 0 {
-            Some(EndGuard { mark: &self.mark })
-        } else {
-            None
-        }
+        if self.mark.swap(1, M1.order()) == 0 { Some(EndGuard { mark: &self.mark }) } else { None }
     }
 }
 
@@ -120,10 +111,7 @@ pub(super) struct ProducerEnd {
 impl ProducerEnd {
     /// An end of an empty ring of `limit` elements whose indices start at `start`.
     pub fn new(start: u32, limit: u32, mask: u32) -> Self {
-        Self {
-            tail: AtomicU32::new(start),
-            private: Private::new(start, limit, mask),
-        }
+        Self { tail: AtomicU32::new(start), private: Private::new(start, limit, mask) }
     }
 
     #[inline(always)]
@@ -182,10 +170,7 @@ pub(super) struct ConsumerEnd {
 impl ConsumerEnd {
     /// An end of an empty ring of `limit` elements whose indices start at `start`.
     pub fn new(start: u32, limit: u32, mask: u32) -> Self {
-        Self {
-            head: AtomicU32::new(start),
-            private: Private::new(start, limit, mask),
-        }
+        Self { head: AtomicU32::new(start), private: Private::new(start, limit, mask) }
     }
 
     #[inline(always)]
@@ -241,11 +226,7 @@ pub(super) fn length(producer: &ProducerEnd, consumer: &ConsumerEnd) -> u32 {
     let head = consumer.head.load(Ordering::Relaxed);
     let tail = producer.tail.load(Ordering::Relaxed);
     let difference = tail.wrapping_sub(head);
-    if difference > u32::MAX / 2 {
-        0
-    } else {
-        difference.min(producer.private.limit)
-    }
+    if difference > u32::MAX / 2 { 0 } else { difference.min(producer.private.limit) }
 }
 
 /// The stored run as seen at rest: no end is moving.
@@ -255,8 +236,5 @@ pub(super) fn at_rest(producer: &ProducerEnd, consumer: &ConsumerEnd) -> Run {
     // Relaxed, both: the caller orders the walk behind what the ends did.
     let tail = producer.tail.load(Ordering::Relaxed);
     let head = consumer.head.load(Ordering::Relaxed);
-    Run {
-        start: head,
-        count: tail.wrapping_sub(head).min(producer.private.limit),
-    }
+    Run { start: head, count: tail.wrapping_sub(head).min(producer.private.limit) }
 }

@@ -27,10 +27,7 @@ impl OwnedByteRing {
         let storage = Storage::new(layout)?;
         // SAFETY: the storage is fresh, nobody else's, and `size` bytes long.
         let ring = unsafe { ByteRing::init(storage.content(), size, capacity, element_size) }?;
-        Ok(Self {
-            ring,
-            _storage: storage,
-        })
+        Ok(Self { ring, _storage: storage })
     }
 }
 

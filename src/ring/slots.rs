@@ -32,9 +32,7 @@ impl Tracker {
         #[cfg(not(all(test, loom)))]
         let _ = (slot, count);
         #[cfg(all(test, loom))]
-        self.cells[slot..slot + count]
-            .iter()
-            .for_each(|cell| cell.with_mut(|_| ()));
+        self.cells[slot..slot + count].iter().for_each(|cell| cell.with_mut(|_| ()));
     }
 
     /// `count` slots from `slot` are about to be read.
@@ -70,19 +68,12 @@ mod owned {
         /// when the allocator refuses.
         pub fn new(content: Layout) -> Result<Self, Status> {
             let align = content.align().max(GUARD);
-            let size = content
-                .size()
-                .checked_add(2 * align)
-                .ok_or(Status::LANEPIPE_E_TOO_LARGE)?;
+            let size = content.size().checked_add(2 * align).ok_or(Status::LANEPIPE_E_TOO_LARGE)?;
             let layout = Layout::from_size_align(size, align).map_err(|_| Status::LANEPIPE_E_TOO_LARGE)?;
             // SAFETY: the layout holds two guards and so is not empty.
             let base = unsafe { alloc(layout) };
             let base = NonNull::new(base).ok_or(Status::LANEPIPE_E_NO_MEMORY)?;
-            Ok(Self {
-                base,
-                layout,
-                guard: align,
-            })
+            Ok(Self { base, layout, guard: align })
         }
 
         /// Start of the content.

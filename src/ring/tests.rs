@@ -11,10 +11,7 @@ const CAPACITIES: [usize; 8] = [1, 2, 3, 5, 8, 992, 1024, 1456];
 
 fn taken(values: &[MaybeUninit<u64>], count: usize) -> Vec<u64> {
     // SAFETY: the ring initialised the front of the slice.
-    values[..count]
-        .iter()
-        .map(|value| unsafe { value.assume_init() })
-        .collect()
+    values[..count].iter().map(|value| unsafe { value.assume_init() }).collect()
 }
 
 #[test]
@@ -81,28 +78,16 @@ fn panic_in_a_closure_moves_nothing() {
         consumer.read_run(2, |_, _| panic!("in the closure"));
     }));
     assert!(outcome.is_err());
-    assert_eq!(
-        (consumer.pop(), consumer.pop(), consumer.pop()),
-        (Some(1), Some(2), None)
-    );
+    assert_eq!((consumer.pop(), consumer.pop(), consumer.pop()), (Some(1), Some(2), None));
 }
 
 #[test]
 fn sizes_are_checked() {
     assert_eq!(Ring::<u64>::new(0).unwrap_err(), Status::LANEPIPE_E_INVALID);
-    assert_eq!(
-        Ring::<u64>::new(MAX_CAPACITY + 1).unwrap_err(),
-        Status::LANEPIPE_E_TOO_LARGE
-    );
+    assert_eq!(Ring::<u64>::new(MAX_CAPACITY + 1).unwrap_err(), Status::LANEPIPE_E_TOO_LARGE);
     assert_eq!(Ring::<u64>::new(usize::MAX).unwrap_err(), Status::LANEPIPE_E_TOO_LARGE);
-    assert_eq!(
-        Ring::<[u8; 1 << 40]>::new(MAX_CAPACITY).unwrap_err(),
-        Status::LANEPIPE_E_TOO_LARGE
-    );
-    assert_eq!(
-        Ring::<[u8; 1 << 34]>::new(MAX_CAPACITY).unwrap_err(),
-        Status::LANEPIPE_E_NO_MEMORY
-    );
+    assert_eq!(Ring::<[u8; 1 << 40]>::new(MAX_CAPACITY).unwrap_err(), Status::LANEPIPE_E_TOO_LARGE);
+    assert_eq!(Ring::<[u8; 1 << 34]>::new(MAX_CAPACITY).unwrap_err(), Status::LANEPIPE_E_NO_MEMORY);
     assert!(Ring::<u8>::new(MAX_CAPACITY).is_ok());
     assert!(Ring::<()>::new(3).is_ok());
 }
@@ -247,7 +232,7 @@ struct Block([u8; 64]);
 fn memory(bytes: usize) -> Vec<Block> {
     let mut blocks = vec![Block([0xaa; 64]); bytes.div_ceil(64) + 2];
     // The start is never aligned to more than 64 bytes.
-    if blocks.as_ptr().addr() % 128 == 0 {
+    if blocks.as_ptr().addr().is_multiple_of(128) {
         blocks.rotate_left(1);
     }
     blocks
@@ -260,39 +245,18 @@ fn byte_ring_checks_memory() {
     let size = ByteRing::required_size(5, 40).unwrap();
     // SAFETY: in all calls: the memory is this test's, and the length given is within it.
     unsafe {
-        assert_eq!(
-            ByteRing::init(core::ptr::null_mut(), size, 5, 40).unwrap_err(),
-            Status::LANEPIPE_E_NULL
-        );
+        assert_eq!(ByteRing::init(core::ptr::null_mut(), size, 5, 40).unwrap_err(), Status::LANEPIPE_E_NULL);
         for offset in [1, 8, 32] {
             let off = mem.add(offset);
-            assert_eq!(
-                ByteRing::init(off, size, 5, 40).unwrap_err(),
-                Status::LANEPIPE_E_MISALIGNED
-            );
+            assert_eq!(ByteRing::init(off, size, 5, 40).unwrap_err(), Status::LANEPIPE_E_MISALIGNED);
             assert_eq!(ByteRing::attach(off).unwrap_err(), Status::LANEPIPE_E_MISALIGNED);
         }
-        assert_eq!(
-            ByteRing::init(mem, size - 1, 5, 40).unwrap_err(),
-            Status::LANEPIPE_E_INVALID
-        );
-        assert_eq!(
-            ByteRing::init(mem, size, 0, 40).unwrap_err(),
-            Status::LANEPIPE_E_INVALID
-        );
+        assert_eq!(ByteRing::init(mem, size - 1, 5, 40).unwrap_err(), Status::LANEPIPE_E_INVALID);
+        assert_eq!(ByteRing::init(mem, size, 0, 40).unwrap_err(), Status::LANEPIPE_E_INVALID);
         assert_eq!(ByteRing::init(mem, size, 5, 0).unwrap_err(), Status::LANEPIPE_E_INVALID);
-        assert_eq!(
-            ByteRing::init(mem, size, u32::MAX, 40).unwrap_err(),
-            Status::LANEPIPE_E_TOO_LARGE
-        );
-        assert_eq!(
-            ByteRing::init(mem, size, 5, 4097).unwrap_err(),
-            Status::LANEPIPE_E_TOO_LARGE
-        );
-        assert_eq!(
-            ByteRing::attach(core::ptr::null_mut()).unwrap_err(),
-            Status::LANEPIPE_E_NULL
-        );
+        assert_eq!(ByteRing::init(mem, size, u32::MAX, 40).unwrap_err(), Status::LANEPIPE_E_TOO_LARGE);
+        assert_eq!(ByteRing::init(mem, size, 5, 4097).unwrap_err(), Status::LANEPIPE_E_TOO_LARGE);
+        assert_eq!(ByteRing::attach(core::ptr::null_mut()).unwrap_err(), Status::LANEPIPE_E_NULL);
         assert_eq!(ByteRing::attach(mem).unwrap_err(), Status::LANEPIPE_E_CORRUPT);
 
         let ring = ByteRing::init(mem, size, 5, 40).unwrap();
@@ -300,14 +264,8 @@ fn byte_ring_checks_memory() {
         assert_eq!(ring.push_n([7u8; 80].as_ptr(), 2), 2);
         let again = ByteRing::attach_within(mem, size).unwrap();
         assert_eq!(again.len(), 2);
-        assert_eq!(
-            ByteRing::attach_within(mem, size - 1).unwrap_err(),
-            Status::LANEPIPE_E_INVALID
-        );
-        assert_eq!(
-            ByteRing::attach_within(mem, 64).unwrap_err(),
-            Status::LANEPIPE_E_INVALID
-        );
+        assert_eq!(ByteRing::attach_within(mem, size - 1).unwrap_err(), Status::LANEPIPE_E_INVALID);
+        assert_eq!(ByteRing::attach_within(mem, 64).unwrap_err(), Status::LANEPIPE_E_INVALID);
     }
 }
 
@@ -325,11 +283,7 @@ fn byte_ring_attach_refuses_every_damaged_shape() {
             assert!(ByteRing::attach(mem).is_ok());
             let word = mem.add(offset).cast::<u32>();
             word.write(word.read() ^ 0x10);
-            assert_eq!(
-                ByteRing::attach(mem).unwrap_err(),
-                Status::LANEPIPE_E_CORRUPT,
-                "offset {offset}"
-            );
+            assert_eq!(ByteRing::attach(mem).unwrap_err(), Status::LANEPIPE_E_CORRUPT, "offset {offset}");
         }
     }
 }
@@ -389,10 +343,7 @@ fn required_size_is_capped() {
     assert_eq!(ByteRing::required_size(8, MAX_ELEMENT_SIZE as u32 + 1), None);
     assert_eq!(ByteRing::required_size(1, 1), Some(512 + 64 + 128));
     assert_eq!(ByteRing::required_size(5, 40), Some(512 + 8 * 40 + 128));
-    assert_eq!(
-        ByteRing::required_size(MAX_CAPACITY as u32, 4096),
-        Some(512 + (1 << 36) + 128)
-    );
+    assert_eq!(ByteRing::required_size(MAX_CAPACITY as u32, 4096), Some(512 + (1 << 36) + 128));
     assert_eq!(BYTE_RING_ALIGN, 64);
 }
 
@@ -415,11 +366,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 fn near_wrap() -> impl Strategy<Value = u32> {
-    prop_oneof![
-        Just(0),
-        (u32::MAX - 40)..=u32::MAX,
-        (u32::MAX / 2 - 20)..(u32::MAX / 2 + 20)
-    ]
+    prop_oneof![Just(0), (u32::MAX - 40)..=u32::MAX, (u32::MAX / 2 - 20)..(u32::MAX / 2 + 20)]
 }
 
 proptest! {

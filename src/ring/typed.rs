@@ -69,14 +69,8 @@ impl<T: Copy> Ring<T> {
         let slots = storage.content().cast::<T>();
         let (limit, mask) = (capacity as u32, physical as u32 - 1);
         Ok(Self {
-            producer: CachePadded::new(ProducerSide {
-                end: ProducerEnd::new(start, limit, mask),
-                slots,
-            }),
-            consumer: CachePadded::new(ConsumerSide {
-                end: ConsumerEnd::new(start, limit, mask),
-                slots,
-            }),
+            producer: CachePadded::new(ProducerSide { end: ProducerEnd::new(start, limit, mask), slots }),
+            consumer: CachePadded::new(ConsumerSide { end: ConsumerEnd::new(start, limit, mask), slots }),
             tracker: Tracker::new(physical),
             _storage: storage,
         })
@@ -154,10 +148,7 @@ impl<T: Copy> Ring<T> {
             unsafe { head.copy_to_nonoverlapping(first.as_mut_ptr().cast(), first.len()) };
             if !second.is_empty() {
                 // SAFETY: as above, behind the elements of the first run.
-                unsafe {
-                    head.add(tail)
-                        .copy_to_nonoverlapping(second.as_mut_ptr().cast(), second.len())
-                };
+                unsafe { head.add(tail).copy_to_nonoverlapping(second.as_mut_ptr().cast(), second.len()) };
             }
             first.len() + second.len()
         };
@@ -255,10 +246,7 @@ impl<T: Copy> Ring<T> {
             unsafe { to.copy_from_nonoverlapping(first.as_ptr(), first.len()) };
             if !second.is_empty() {
                 // SAFETY: as above, behind the elements of the first run.
-                unsafe {
-                    to.add(first.len())
-                        .copy_from_nonoverlapping(second.as_ptr(), second.len())
-                };
+                unsafe { to.add(first.len()).copy_from_nonoverlapping(second.as_ptr(), second.len()) };
             }
             first.len() + second.len()
         };

@@ -29,17 +29,9 @@ pub(crate) fn must_fail(label: &'static str, preemptions: usize, model: impl Fn(
         check(preemptions, model);
     })
     .join();
-    let Err(reason) = outcome else {
-        panic!("weakening {label} went unnoticed")
-    };
-    let text = reason
-        .downcast_ref::<String>()
-        .map(String::as_str)
-        .or(reason.downcast_ref::<&str>().copied());
+    let Err(reason) = outcome else { panic!("weakening {label} went unnoticed") };
+    let text = reason.downcast_ref::<String>().map(String::as_str).or(reason.downcast_ref::<&str>().copied());
     // A model that grew over its bounds has shown nothing.
-    assert!(
-        !text.unwrap_or_default().contains("exceeded"),
-        "weakening {label}: {text:?}"
-    );
+    assert!(!text.unwrap_or_default().contains("exceeded"), "weakening {label}: {text:?}");
     println!("weakened {label}: seen to fail");
 }

@@ -36,18 +36,8 @@ impl ExactIndex {
     pub(super) fn new(table_bits: u32, chunk_bits: u32) -> Result<(Self, ExactWriter), Status> {
         let (table, table_writer) = Table::new(table_bits)?;
         let (records, record_writer) = Store::new(chunk_bits);
-        let writer = ExactWriter {
-            table: table_writer,
-            records: record_writer,
-        };
-        Ok((
-            Self {
-                table,
-                null: AtomicPtr::new(ptr::null_mut()),
-                records,
-            },
-            writer,
-        ))
+        let writer = ExactWriter { table: table_writer, records: record_writer };
+        Ok((Self { table, null: AtomicPtr::new(ptr::null_mut()), records }, writer))
     }
 
     #[inline(always)]
@@ -65,10 +55,7 @@ impl ExactIndex {
         // exclusive access.
         let record = unsafe { &*record };
         // Relaxed: what the host address leads to is handed over with the device address.
-        Some(Resolved {
-            host: record.host.load(Ordering::Relaxed),
-            id: record.id,
-        })
+        Some(Resolved { host: record.host.load(Ordering::Relaxed), id: record.id })
     }
 
     /// Record pointer of `dev` as stored; `None` if it never had one.
@@ -105,13 +92,7 @@ impl ExactIndex {
         if known.is_none() && dev != EMPTY {
             self.table.reserve(&mut writer.table, 1, is_live)?;
         }
-        let record = self.records.push(
-            &mut writer.records,
-            Record {
-                host: AtomicU64::new(host),
-                id,
-            },
-        );
+        let record = self.records.push(&mut writer.records, Record { host: AtomicU64::new(host), id });
         self.publish(writer, dev, record);
         Ok(())
     }

@@ -28,14 +28,7 @@ fn roomy() -> Arc<AddressMap> {
 }
 
 fn range(base: u64, size: u64, host: u64, first_id: u32) -> Range {
-    Range {
-        base,
-        size,
-        host,
-        first_id,
-        stride: size,
-        count: 1,
-    }
+    Range { base, size, host, first_id, stride: size, count: 1 }
 }
 
 fn found(host: u64, id: u32) -> Option<Resolved> {
@@ -353,9 +346,7 @@ fn replacement(size: u64, seen: &'static Seen) {
     let map = roomy();
     map.insert_range(range(64, 64, 0x1000, 1)).unwrap();
     let read = |map: &AddressMap| seen.note(map.resolve(64), &[found(0x1000, 1), found(0x2000, 2), None]);
-    beside(&map, read, move |map| {
-        map.insert_range(range(64, size, 0x2000, 2)).unwrap()
-    });
+    beside(&map, read, move |map| map.insert_range(range(64, size, 0x2000, 2)).unwrap());
     assert_eq!(map.resolve(64), found(0x2000, 2));
 }
 

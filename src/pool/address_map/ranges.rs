@@ -40,24 +40,8 @@ impl Body {
         for _ in 0..5 {
             inverse = inverse.wrapping_mul(2_u64.wrapping_sub(odd.wrapping_mul(inverse)));
         }
-        let Range {
-            base,
-            size,
-            host,
-            first_id,
-            count,
-            ..
-        } = *range;
-        Self {
-            base,
-            size,
-            host,
-            inverse,
-            shift,
-            first_id,
-            count,
-            index,
-        }
+        let Range { base, size, host, first_id, count, .. } = *range;
+        Self { base, size, host, inverse, shift, first_id, count, index }
     }
 
     #[inline(always)]
@@ -76,15 +60,8 @@ impl Body {
         // Division by multiplication: for a multiple of the stride the product is the quotient times 2^shift, which
         // rotates to the quotient. The map is a bijection and `count * stride` fits into 2^64 (`check`), so nothing
         // else gives a number below `count`.
-        let buffer = dev
-            .wrapping_sub(self.base)
-            .wrapping_mul(self.inverse)
-            .rotate_right(self.shift);
-        if buffer < u64::from(self.count) {
-            self.first_id.wrapping_add(buffer as u32)
-        } else {
-            0
-        }
+        let buffer = dev.wrapping_sub(self.base).wrapping_mul(self.inverse).rotate_right(self.shift);
+        if buffer < u64::from(self.count) { self.first_id.wrapping_add(buffer as u32) } else { 0 }
     }
 
     fn class(&self) -> u32 {
@@ -166,18 +143,8 @@ impl RangeIndex {
     pub(super) fn new(table_bits: u32, chunk_bits: u32) -> Result<(Self, RangeWriter), Status> {
         let (table, table_writer) = Table::new(table_bits)?;
         let (records, record_writer) = Store::new(chunk_bits);
-        let writer = RangeWriter {
-            table: table_writer,
-            records: record_writer,
-        };
-        Ok((
-            Self {
-                table,
-                classes: AtomicU64::new(0),
-                records,
-            },
-            writer,
-        ))
+        let writer = RangeWriter { table: table_writer, records: record_writer };
+        Ok((Self { table, classes: AtomicU64::new(0), records }, writer))
     }
 
     /// # Safety
@@ -235,24 +202,16 @@ impl RangeIndex {
         self.records.reserve(&writer.records)?;
         let known = |granule: &u64| self.table.peek(&writer.table, key_of(*granule, class)).is_some();
         let extra = granules.clone().filter(|granule| !known(granule)).count();
-        self.table
-            .reserve(&mut writer.table, extra, |record| !record.is_null())?;
+        self.table.reserve(&mut writer.table, extra, |record| !record.is_null())?;
 
         let head = |writer: &RangeWriter, granule| {
-            let record = self
-                .table
-                .peek(&writer.table, key_of(granule, class))
-                .unwrap_or(ptr::null_mut());
+            let record = self.table.peek(&writer.table, key_of(granule, class)).unwrap_or(ptr::null_mut());
             // SAFETY: read from a slot.
             unsafe { self.deref(record) }
         };
         let older = core::array::from_fn(|place| {
             let granule = granules.start().wrapping_add(place as u64);
-            let head = if granules.contains(&granule) {
-                head(writer, granule)
-            } else {
-                None
-            };
+            let head = if granules.contains(&granule) { head(writer, granule) } else { None };
             AtomicU32::new(head.map_or(NONE, |record| record.body().index))
         });
         let index = self.records.next_index(&writer.records);
@@ -283,10 +242,7 @@ impl RangeIndex {
             let class = classes.trailing_zeros();
             classes &= classes - 1;
             let granule = base >> class;
-            let mut next = self
-                .table
-                .peek(&writer.table, key_of(granule, class))
-                .unwrap_or(ptr::null_mut());
+            let mut next = self.table.peek(&writer.table, key_of(granule, class)).unwrap_or(ptr::null_mut());
             // SAFETY: `next` comes from a slot first, then from links.
             while let Some(record) = unsafe { self.deref(next) } {
                 // An ended record keeps its links: readers may stand on it.

@@ -91,10 +91,7 @@ impl<T> Store<T> {
     pub(super) fn memory(&self) -> usize {
         // Relaxed: the writer follows the stores through the mutex.
         let exists = |chunk: &usize| !self.chunks[*chunk].load(Ordering::Relaxed).is_null();
-        (0..CHUNKS)
-            .filter(exists)
-            .filter_map(|chunk| Some(self.layout(chunk)?.size()))
-            .sum()
+        (0..CHUNKS).filter(exists).filter_map(|chunk| Some(self.layout(chunk)?.size())).sum()
     }
 
     /// Frees all records.

@@ -72,10 +72,7 @@ impl<V> View<V> {
             // SAFETY: `index` is below the number that was allocated, and nobody else has the memory yet.
             unsafe { buckets.add(index).write(Bucket { keys, values }) };
         }
-        Ok(Self {
-            buckets,
-            shift: 64 - bits,
-        })
+        Ok(Self { buckets, shift: 64 - bits })
     }
 
     /// # Safety
@@ -94,10 +91,7 @@ impl<V> View<V> {
 
     #[inline(always)]
     fn from_tagged(tagged: *mut Bucket<V>) -> Self {
-        Self {
-            buckets: tagged.map_addr(|address| address & !(ALIGN - 1)),
-            shift: (tagged.addr() & (ALIGN - 1)) as u32,
-        }
+        Self { buckets: tagged.map_addr(|address| address & !(ALIGN - 1)), shift: (tagged.addr() & (ALIGN - 1)) as u32 }
     }
 
     fn tagged(self) -> *mut Bucket<V> {
@@ -176,11 +170,7 @@ impl<V> View<V> {
             Place::Free(bucket) => {
                 // Relaxed, both: there is one writer; a reader that sees the key and no value yet finds nothing, as
                 // before.
-                let used = bucket
-                    .keys
-                    .iter()
-                    .take_while(|key| key.load(Ordering::Relaxed) != EMPTY)
-                    .count();
+                let used = bucket.keys.iter().take_while(|key| key.load(Ordering::Relaxed) != EMPTY).count();
                 bucket.keys[used].store(key, Ordering::Relaxed);
                 (&bucket.values[used], true)
             }
@@ -226,26 +216,14 @@ impl<V> Table<V> {
     pub(super) fn new(bits: u32) -> Result<(Self, TableWriter<V>), Status> {
         let view = View::allocate(bits)?;
         let superseded = [ptr::null_mut(); MAX_BITS as usize + 1];
-        Ok((
-            Self {
-                current: AtomicPtr::new(view.tagged()),
-            },
-            TableWriter {
-                used: 0,
-                superseded,
-                superseded_len: 0,
-            },
-        ))
+        Ok((Self { current: AtomicPtr::new(view.tagged()) }, TableWriter { used: 0, superseded, superseded_len: 0 }))
     }
 
     /// The table as a reader finds it.
     #[inline(always)]
     pub(super) fn read(&self) -> Reader<'_, V> {
         // [M2] Acquire: pairs with [M1]; the slots were written before.
-        Reader {
-            view: View::from_tagged(self.current.load(M2.order())),
-            _table: PhantomData,
-        }
+        Reader { view: View::from_tagged(self.current.load(M2.order())), _table: PhantomData }
     }
 
     fn writer_view(&self) -> View<V> {
@@ -320,11 +298,7 @@ impl<V> Table<V> {
     /// Bytes of all tables.
     pub(super) fn memory(&self, writer: &TableWriter<V>) -> usize {
         let superseded = &writer.superseded[..writer.superseded_len];
-        self.writer_view().bytes()
-            + superseded
-                .iter()
-                .map(|table| View::from_tagged(*table).bytes())
-                .sum::<usize>()
+        self.writer_view().bytes() + superseded.iter().map(|table| View::from_tagged(*table).bytes()).sum::<usize>()
     }
 
     /// Empties the table and keeps the first, smallest one. The caller has exclusive access to the map.
@@ -343,10 +317,7 @@ impl<V> Table<V> {
         let view = self.writer_view();
         for bucket in view.buckets() {
             bucket.keys.iter().for_each(|key| key.store(EMPTY, Ordering::Relaxed));
-            bucket
-                .values
-                .iter()
-                .for_each(|value| value.store(ptr::null_mut(), Ordering::Relaxed));
+            bucket.values.iter().for_each(|value| value.store(ptr::null_mut(), Ordering::Relaxed));
         }
         writer.used = 0;
     }

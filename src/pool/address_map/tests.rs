@@ -11,14 +11,7 @@ fn map() -> AddressMap {
 }
 
 fn block(base: u64, size: u64, host: u64) -> Range {
-    Range {
-        base,
-        size,
-        host,
-        first_id: 0,
-        stride: 0,
-        count: 0,
-    }
+    Range { base, size, host, first_id: 0, stride: 0, count: 0 }
 }
 
 fn found(host: u64, id: u32) -> Option<Resolved> {
@@ -28,15 +21,7 @@ fn found(host: u64, id: u32) -> Option<Resolved> {
 #[test]
 fn exact_mappings_come_first_and_may_be_null() {
     let map = map();
-    map.insert_range(Range {
-        base: 0x1000,
-        size: 0x300,
-        host: 0x9000,
-        first_id: 5,
-        stride: 0x100,
-        count: 3,
-    })
-    .unwrap();
+    map.insert_range(Range { base: 0x1000, size: 0x300, host: 0x9000, first_id: 5, stride: 0x100, count: 3 }).unwrap();
     map.insert_exact(0x1100, 0, 0).unwrap();
     map.insert_exact(0x1101, 0x77, 9).unwrap();
     assert_eq!(map.resolve(0x1000), found(0x9000, 5));
@@ -70,37 +55,17 @@ fn a_range_at_the_same_base_replaces_the_earlier_one() {
 #[test]
 fn refuses_ranges_that_leave_the_address_space() {
     let map = map();
-    let good = Range {
-        base: 0x1000,
-        size: 0x400,
-        host: 0x9000,
-        first_id: 1,
-        stride: 0x100,
-        count: 4,
-    };
+    let good = Range { base: 0x1000, size: 0x400, host: 0x9000, first_id: 1, stride: 0x100, count: 4 };
     let bad = [
         Range { size: 0, ..good },
-        Range {
-            base: u64::MAX - 0x3ff,
-            ..good
-        },
-        Range {
-            base: u64::MAX,
-            size: u64::MAX,
-            ..good
-        },
+        Range { base: u64::MAX - 0x3ff, ..good },
+        Range { base: u64::MAX, size: u64::MAX, ..good },
         Range { host: u64::MAX, ..good },
         Range { count: 5, ..good },
         Range { stride: 0, ..good },
-        Range {
-            stride: u64::MAX,
-            ..good
-        },
+        Range { stride: u64::MAX, ..good },
         Range { stride: 0x201, ..good },
-        Range {
-            first_id: u32::MAX - 2,
-            ..good
-        },
+        Range { first_id: u32::MAX - 2, ..good },
     ];
     for range in bad {
         assert_eq!(map.insert_range(range), Err(LANEPIPE_E_INVALID), "{range:?}");
@@ -131,21 +96,11 @@ fn adjacent_tiny_blocks_keep_apart() {
     let map = map();
     for block_number in 0..4096_u64 {
         let base = 0x7f00_0000_0010 + block_number * 16;
-        map.insert_range(Range {
-            base,
-            size: 16,
-            host: block_number << 20,
-            first_id: 1,
-            stride: 16,
-            count: 1,
-        })
-        .unwrap();
+        map.insert_range(Range { base, size: 16, host: block_number << 20, first_id: 1, stride: 16, count: 1 })
+            .unwrap();
     }
     for offset in 0..4096 * 16 {
-        let expected = Resolved {
-            host: ((offset / 16) << 20) + offset % 16,
-            id: u32::from(offset % 16 == 0),
-        };
+        let expected = Resolved { host: ((offset / 16) << 20) + offset % 16, id: u32::from(offset % 16 == 0) };
         assert_eq!(map.resolve(0x7f00_0000_0010 + offset), Some(expected));
     }
     assert_eq!(map.resolve(0x7f00_0000_000f), None);
@@ -222,19 +177,7 @@ fn a_stale_range_costs_a_live_one_nothing() {
 
 #[test]
 fn probe_runs_stay_short() {
-    for stride in [
-        64,
-        4096,
-        32064,
-        32832,
-        65536,
-        1_048_640,
-        524_352,
-        4_784_192,
-        41024,
-        134_217_728,
-        2 << 20,
-    ] {
+    for stride in [64, 4096, 32064, 32832, 65536, 1_048_640, 524_352, 4_784_192, 41024, 134_217_728, 2 << 20] {
         let map = map();
         for number in 0..32_768 {
             map.insert_exact(0x7f12_3456_7000 + number * stride, number, 0).unwrap();
@@ -279,9 +222,7 @@ fn readers_beside_a_writer() {
                 let mut random = seed;
                 loop {
                     let count = published.load(StdOrdering::Acquire);
-                    random = random
-                        .wrapping_mul(6364136223846793005)
-                        .wrapping_add(1442695040888963407);
+                    random = random.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
                     if count > 0 {
                         let number = (random >> 33) % count;
                         let dev = base_of(number) + (random >> 20) % 0x180;
@@ -308,15 +249,7 @@ fn readers_beside_a_writer() {
                 assert_eq!(map.remove_ranges_at(base), 1);
                 assert!(map.remove_exact(base));
                 let host = base + (1 << 40);
-                map.insert_range(Range {
-                    base,
-                    size: 0x180,
-                    host,
-                    first_id: 1,
-                    stride: 0x180,
-                    count: 1,
-                })
-                .unwrap();
+                map.insert_range(Range { base, size: 0x180, host, first_id: 1, stride: 0x180, count: 1 }).unwrap();
                 map.insert_exact(base, host, 2).unwrap();
             }
         }

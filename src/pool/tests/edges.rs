@@ -5,10 +5,7 @@ use crate::pool::{Buffer, MemoryContext, Pool, PoolConfig};
 use crate::status::Status;
 
 fn strict_pool() -> Pool {
-    Device::new(Mode::Identity).pool(PoolConfig {
-        strict: true,
-        ..config()
-    })
+    Device::new(Mode::Identity).pool(PoolConfig { strict: true, ..config() })
 }
 
 fn registered(pool: &Pool, dev: u64, kind: u32) -> Buffer {
@@ -24,10 +21,7 @@ fn null_and_foreign_kinds_are_refused_always() {
         let null = Buffer { dev: 0, ..good };
         assert_eq!(pool.check_incoming(&[good, null]), Err(Status::LANEPIPE_E_INVALID));
         for kind in [2, 63, u32::MAX] {
-            assert_eq!(
-                pool.check_incoming(&[Buffer { kind, ..good }]),
-                Err(Status::LANEPIPE_E_KIND)
-            );
+            assert_eq!(pool.check_incoming(&[Buffer { kind, ..good }]), Err(Status::LANEPIPE_E_KIND));
             assert_eq!(pool.register(0x2000, 0x2000, kind), Err(Status::LANEPIPE_E_KIND));
             assert_eq!(pool.set_warm_target(kind, 1), Err(Status::LANEPIPE_E_KIND));
             // SAFETY: one thread plays every role.
@@ -41,11 +35,7 @@ fn null_and_foreign_kinds_are_refused_always() {
 #[test]
 fn a_lenient_pool_takes_what_it_does_not_know() {
     let pool = Device::new(Mode::Identity).pool(config());
-    let foreign = Buffer {
-        dev: 0x77,
-        kind: 0,
-        id: 0,
-    };
+    let foreign = Buffer { dev: 0x77, kind: 0, id: 0 };
     assert_eq!(pool.check_incoming(&[foreign, foreign]), Ok(()));
     // SAFETY: one thread plays every role.
     unsafe {
@@ -66,26 +56,12 @@ fn a_strict_pool_refuses_unknown_pointers() {
     assert_eq!(pool.check_incoming(&[good, carved]), Ok(()));
     let foreign = [
         Buffer { dev: 0x1001, ..good },
-        Buffer {
-            id: good.id + 1,
-            ..good
-        },
+        Buffer { id: good.id + 1, ..good },
         Buffer { id: 0, ..good },
-        Buffer {
-            dev: 0x2000,
-            kind: 0,
-            id: 0,
-        },
+        Buffer { dev: 0x2000, kind: 0, id: 0 },
         // Inside a block, but not where a buffer starts.
-        Buffer {
-            dev: carved.dev + 64,
-            kind: 0,
-            id: 0,
-        },
-        Buffer {
-            dev: carved.dev,
-            ..good
-        },
+        Buffer { dev: carved.dev + 64, kind: 0, id: 0 },
+        Buffer { dev: carved.dev, ..good },
     ];
     for buffer in foreign {
         let refused = pool.check_incoming(&[buffer]);
@@ -123,10 +99,7 @@ fn a_strict_pool_refuses_buffers_that_are_in_a_queue() {
 #[test]
 fn allocation_refuses_zero_and_overflow_before_it_calls_anybody() {
     let device = Device::new(Mode::Shadow);
-    let pool = device.pool(PoolConfig {
-        block_granularity: 1 << 21,
-        ..config()
-    });
+    let pool = device.pool(PoolConfig { block_granularity: 1 << 21, ..config() });
     let too_large = Err(Status::LANEPIPE_E_TOO_LARGE);
     // SAFETY: one thread plays every role; likewise below.
     unsafe {
@@ -197,51 +170,24 @@ fn what_does_not_fit_a_lane_is_parked() {
 fn configurations_out_of_range_are_refused() {
     let refused = |config: PoolConfig| assert_eq!(Pool::new(config).err(), Some(Status::LANEPIPE_E_INVALID));
     for count in [0, 65, u32::MAX] {
-        refused(PoolConfig {
-            shards: count,
-            ..config()
-        });
-        refused(PoolConfig {
-            kinds: count,
-            ..config()
-        });
+        refused(PoolConfig { shards: count, ..config() });
+        refused(PoolConfig { kinds: count, ..config() });
     }
     for capacity in [0, (1 << 20) + 1, u32::MAX] {
-        refused(PoolConfig {
-            ready_capacity: capacity,
-            ..config()
-        });
-        refused(PoolConfig {
-            done_capacity: capacity,
-            ..config()
-        });
-        refused(PoolConfig {
-            recycled_capacity: capacity,
-            ..config()
-        });
+        refused(PoolConfig { ready_capacity: capacity, ..config() });
+        refused(PoolConfig { done_capacity: capacity, ..config() });
+        refused(PoolConfig { recycled_capacity: capacity, ..config() });
     }
     for payload_size in [4, 12, 264, u32::MAX] {
-        refused(PoolConfig {
-            payload_size,
-            ..config()
-        });
+        refused(PoolConfig { payload_size, ..config() });
     }
-    refused(PoolConfig {
-        block_granularity: 0,
-        ..config()
-    });
-    refused(PoolConfig {
-        block_granularity: 3,
-        ..config()
-    });
+    refused(PoolConfig { block_granularity: 0, ..config() });
+    refused(PoolConfig { block_granularity: 3, ..config() });
 }
 
 #[test]
 fn one_call_at_a_time_is_inside_a_checked_end() {
-    let pool = Device::new(Mode::Identity).pool(PoolConfig {
-        check_overlap: true,
-        ..config()
-    });
+    let pool = Device::new(Mode::Identity).pool(PoolConfig { check_overlap: true, ..config() });
     let inside = pool.enter(|| pool.done_ring(0).enter_producer()).unwrap();
     assert!(inside.is_some());
     let second = pool.enter(|| pool.done_ring(0).enter_producer());
@@ -251,12 +197,7 @@ fn one_call_at_a_time_is_inside_a_checked_end() {
     drop(inside);
     assert!(pool.enter(|| pool.done_ring(0).enter_producer()).is_ok());
     let lenient = Device::new(Mode::Identity).pool(config());
-    assert!(
-        lenient
-            .enter(|| lenient.done_ring(0).enter_producer())
-            .unwrap()
-            .is_none()
-    );
+    assert!(lenient.enter(|| lenient.done_ring(0).enter_producer()).unwrap().is_none());
 }
 
 /// The audit is only worth something if it finds what is wrong.

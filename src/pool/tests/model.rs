@@ -89,10 +89,7 @@ impl World {
                 // SAFETY: one thread plays every role.
                 let pushed = unsafe { self.pool.push_done(shard, &buffers) };
                 let at = self.fold(shard);
-                assert_eq!(
-                    pushed,
-                    buffers.len().min(self.shape.done as usize - self.done[at].len())
-                );
+                assert_eq!(pushed, buffers.len().min(self.shape.done as usize - self.done[at].len()));
                 self.done[at].extend(&buffers[..pushed]);
                 self.give_hand(buffers[pushed..].iter().copied(), Place::Collect);
             }
@@ -145,12 +142,9 @@ impl World {
                 }
             }
             Op::Recirculate => self.recirculate(),
-            Op::Allocate {
-                kind,
-                count,
-                shard,
-                failure,
-            } => self.allocate(kind % self.shape.kinds, count, shard, failure),
+            Op::Allocate { kind, count, shard, failure } => {
+                self.allocate(kind % self.shape.kinds, count, shard, failure)
+            }
             Op::Register { kind } => {
                 let kind = kind % self.shape.kinds;
                 let dev = 0xf000_0000 + self.total * 64;
@@ -225,10 +219,7 @@ impl World {
         }
         let expected: Vec<_> = self.ready[at].drain(..count).collect();
         for (index, (buffer, payload)) in expected.iter().enumerate() {
-            assert_eq!(
-                (buffers[index], &payloads[index * size..][..size]),
-                (*buffer, &payload[..])
-            );
+            assert_eq!((buffers[index], &payloads[index * size..][..size]), (*buffer, &payload[..]));
         }
         self.give_hand(expected.into_iter().map(|(buffer, _)| buffer), Place::Collect);
     }
@@ -248,22 +239,13 @@ impl World {
         let live = self.live as usize;
         let lens: Vec<_> = self.lanes[..live].iter().map(|lanes| lanes[kind].len()).collect();
         let demand: Vec<_> = self.demand[..live].iter().map(|demand| demand[kind]).collect();
-        expected_lane(
-            &lens,
-            &demand,
-            self.warm[kind] as usize,
-            self.shape.recycled as usize,
-            origin,
-        )
+        expected_lane(&lens, &demand, self.warm[kind] as usize, self.shape.recycled as usize, origin)
     }
 
     fn recycle_all(&mut self) {
         let mut placed = Vec::new();
         // SAFETY: one thread plays every role.
-        let routed = unsafe {
-            self.pool
-                .recycle_all_done(|buffer, shard| placed.push((*buffer, shard)))
-        };
+        let routed = unsafe { self.pool.recycle_all_done(|buffer, shard| placed.push((*buffer, shard))) };
         let mut expected = Vec::new();
         let mut touched = 0;
         for origin in 0..self.live as usize {
@@ -318,11 +300,7 @@ impl World {
         };
         if let Some(status) = fails {
             assert_eq!(placed, Err(status));
-            assert_eq!(
-                self.device.with(|state| state.blocks.len()),
-                before,
-                "a failed block was kept"
-            );
+            assert_eq!(self.device.with(|state| state.blocks.len()), before, "a failed block was kept");
             return;
         }
         assert_eq!(placed, Ok(count as usize));
@@ -334,11 +312,7 @@ impl World {
         for index in 0..count {
             let dev = base + u64::from(index) * 128;
             let known = self.pool.resolve(dev).unwrap();
-            let buffer = Buffer {
-                dev,
-                kind,
-                id: known.id,
-            };
+            let buffer = Buffer { dev, kind, id: known.id };
             self.total += 1;
             let shard = self.fold(shard.unwrap_or(index));
             self.place(shard, buffer);
@@ -349,12 +323,7 @@ impl World {
         // SAFETY: no other thread uses the pool.
         let audit = unsafe { self.pool.audit() };
         assert_eq!((audit.errors, audit.total()), (0, self.total));
-        let in_hand = |place| {
-            self.hand
-                .iter()
-                .filter(|buffer| self.places[&buffer.id] == place)
-                .count()
-        };
+        let in_hand = |place| self.hand.iter().filter(|buffer| self.places[&buffer.id] == place).count();
         let lanes = self.lanes.iter().flatten().map(VecDeque::len).sum();
         for (place, count) in [
             (Place::Gone, 0),
@@ -382,10 +351,7 @@ impl World {
         let tracked: u32 = (0..self.shape.kinds).map(|kind| self.pool.tracked(kind)).sum();
         assert_eq!(u64::from(tracked), self.total);
         for kind in 0..self.shape.kinds as usize {
-            let live: usize = self.lanes[..self.live as usize]
-                .iter()
-                .map(|lanes| lanes[kind].len())
-                .sum();
+            let live: usize = self.lanes[..self.live as usize].iter().map(|lanes| lanes[kind].len()).sum();
             assert_eq!(self.pool.recycled_total(kind as u32), live);
         }
         let any_done = self.done[..self.live as usize].iter().any(|ring| !ring.is_empty());

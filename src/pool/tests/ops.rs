@@ -6,64 +6,22 @@ use proptest::prelude::*;
 /// One operation by hand.
 #[derive(Debug, Clone)]
 pub enum Op {
-    PushReady {
-        shard: u32,
-        count: usize,
-        wait: bool,
-    },
-    PopReady {
-        shard: u32,
-        max: usize,
-        wait: bool,
-    },
-    PushDone {
-        shard: u32,
-        count: usize,
-    },
-    PopDone {
-        shard: u32,
-        max: usize,
-    },
-    PushRecycled {
-        shard: u32,
-    },
-    PopRecycled {
-        shard: u32,
-        kind: u32,
-        max: usize,
-    },
-    Retire {
-        shard: u32,
-    },
-    Quarantine {
-        shard: u32,
-    },
+    PushReady { shard: u32, count: usize, wait: bool },
+    PopReady { shard: u32, max: usize, wait: bool },
+    PushDone { shard: u32, count: usize },
+    PopDone { shard: u32, max: usize },
+    PushRecycled { shard: u32 },
+    PopRecycled { shard: u32, kind: u32, max: usize },
+    Retire { shard: u32 },
+    Quarantine { shard: u32 },
     RecycleAll,
-    RecycleOne {
-        shard: u32,
-    },
+    RecycleOne { shard: u32 },
     Recirculate,
-    Allocate {
-        kind: u32,
-        count: u32,
-        shard: Option<u32>,
-        failure: u8,
-    },
-    Register {
-        kind: u32,
-    },
-    SetLive {
-        shards: u32,
-    },
-    SetWarm {
-        kind: u32,
-        target: u32,
-    },
-    SetDemand {
-        shard: u32,
-        kind: u32,
-        demand: u32,
-    },
+    Allocate { kind: u32, count: u32, shard: Option<u32>, failure: u8 },
+    Register { kind: u32 },
+    SetLive { shards: u32 },
+    SetWarm { kind: u32, target: u32 },
+    SetDemand { shard: u32, kind: u32, demand: u32 },
 }
 
 pub fn op() -> impl Strategy<Value = Op> {

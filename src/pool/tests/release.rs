@@ -80,11 +80,7 @@ fn addresses_may_be_used_again_after_release() {
             });
         }
         // An old identity resolves to nothing.
-        let stale = Buffer {
-            dev: 0x10_0000,
-            kind: 0,
-            id: 1,
-        };
+        let stale = Buffer { dev: 0x10_0000, kind: 0, id: 1 };
         assert_eq!(pool.ledger().get(stale.id).map(|entry| entry.place), Some(Place::Gone));
     }
 }
@@ -101,10 +97,7 @@ fn release_waits_for_the_end_of_a_run() {
     assert_eq!(refused, Err(Status::LANEPIPE_E_STATE));
     assert_eq!(pool.set_live_shards(1), Err(Status::LANEPIPE_E_STATE));
     assert_eq!(pool.set_warm_target(0, 1), Err(Status::LANEPIPE_E_STATE));
-    assert_eq!(
-        pool.set_memory(crate::pool::MemoryContext::default()),
-        Err(Status::LANEPIPE_E_STATE)
-    );
+    assert_eq!(pool.set_memory(crate::pool::MemoryContext::default()), Err(Status::LANEPIPE_E_STATE));
     pool.end_run();
     // SAFETY: as above.
     assert_eq!(unsafe { pool.release_all(|_| ()) }, Ok(()));
@@ -113,10 +106,7 @@ fn release_waits_for_the_end_of_a_run() {
 #[test]
 fn shadows_are_zeroed_and_pushed() {
     let device = Device::new(Mode::Shadow);
-    let pool = device.pool(crate::pool::PoolConfig {
-        block_granularity: 4096,
-        ..config()
-    });
+    let pool = device.pool(crate::pool::PoolConfig { block_granularity: 4096, ..config() });
     // SAFETY: one thread plays every role.
     assert_eq!(unsafe { pool.allocate(0, 100, 3, Some(0)) }, Ok(3));
     let (base, written) = device.with(|state| {

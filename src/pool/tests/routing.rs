@@ -25,15 +25,11 @@ pub fn expected(lens: &[usize], demand: &[u32], target: usize, capacity: usize, 
     let starved = (1..=live).map(|step| (origin + step) % live).find(unmet);
     let wanted = starved.unwrap_or_else(|| deficit_first(lens, target.min(capacity), origin));
     let rest = (0..live).map(|step| (origin + step) % live);
-    std::iter::once(wanted)
-        .chain(rest)
-        .find(|shard| lens[*shard] < capacity)
+    std::iter::once(wanted).chain(rest).find(|shard| lens[*shard] < capacity)
 }
 
 fn lens(pool: &Pool, kind: u32) -> Vec<usize> {
-    (0..pool.live_shards())
-        .map(|shard| pool.recycled_len(shard, kind))
-        .collect()
+    (0..pool.live_shards()).map(|shard| pool.recycled_len(shard, kind)).collect()
 }
 
 fn pool_with_fills(shards: u32, capacity: u32, fills: &[u32], kind: u32) -> Pool {

@@ -43,14 +43,8 @@ pub struct Device {
 
 impl Device {
     pub fn new(mode: Mode) -> Self {
-        let state = DeviceState {
-            next: 0x10_0000,
-            ..DeviceState::default()
-        };
-        Self {
-            mode,
-            state: Arc::new(Mutex::new(state)),
-        }
+        let state = DeviceState { next: 0x10_0000, ..DeviceState::default() };
+        Self { mode, state: Arc::new(Mutex::new(state)) }
     }
 
     pub fn with<R>(&self, f: impl FnOnce(&mut DeviceState) -> R) -> R {
@@ -60,11 +54,7 @@ impl Device {
     /// A pool on this device.
     pub fn pool(&self, config: PoolConfig) -> Pool {
         let pool = Pool::new(config).unwrap();
-        pool.set_memory(MemoryContext {
-            ops: Some(Box::new(self.clone())),
-            ..MemoryContext::default()
-        })
-        .unwrap();
+        pool.set_memory(MemoryContext { ops: Some(Box::new(self.clone())), ..MemoryContext::default() }).unwrap();
         pool
     }
 }
@@ -153,10 +143,7 @@ pub fn pop_lane(pool: &Pool, shard: u32, kind: u32, max: usize) -> Vec<Buffer> {
     // SAFETY: the test is on one thread, which plays every role.
     let count = unsafe { pool.pop_recycled(shard, kind, &mut out) };
     // SAFETY: the first `count` elements are filled.
-    out[..count]
-        .iter()
-        .map(|buffer| unsafe { buffer.assume_init() })
-        .collect()
+    out[..count].iter().map(|buffer| unsafe { buffer.assume_init() }).collect()
 }
 
 /// Up to `max` buffers from a done ring.
@@ -165,8 +152,5 @@ pub fn pop_done(pool: &Pool, shard: u32, max: usize) -> Vec<Buffer> {
     // SAFETY: as for `pop_lane`.
     let count = unsafe { pool.pop_done(shard, &mut out) };
     // SAFETY: as for `pop_lane`.
-    out[..count]
-        .iter()
-        .map(|buffer| unsafe { buffer.assume_init() })
-        .collect()
+    out[..count].iter().map(|buffer| unsafe { buffer.assume_init() }).collect()
 }

@@ -6,14 +6,7 @@ use proptest::prelude::*;
 
 fn geometry() -> impl Strategy<Value = Plan> {
     let payload = prop::sample::select(vec![0u32, 8, 32, 40, 48]);
-    let queues = (
-        1u32..=4,
-        1u32..=3,
-        1u32..=2,
-        1u32..=4,
-        2u32..=9,
-        prop::sample::select(vec![1u32, 2, 4, 8]),
-    );
+    let queues = (1u32..=4, 1u32..=3, 1u32..=2, 1u32..=4, 2u32..=9, prop::sample::select(vec![1u32, 2, 4, 8]));
     let host = (1u32..=8, 1u32..=8, 1u32..=16, payload, 1usize..=8);
     let supply = (1u32..=4, 0u32..=4, 0u32..=1);
     let starts = (prop::sample::select(vec![0u32, 7, u32::MAX - 3, u32::MAX]), 0u32..9);
@@ -138,12 +131,7 @@ fn a_lap_between_two_polls_is_noticed() {
 /// A thousand runs without traffic: the pool stays as it is.
 #[test]
 fn idle_runs_cost_no_buffers() {
-    let mut harness = Harness::new(Plan {
-        queues: 2,
-        shards: 2,
-        warm_target: 2,
-        ..Plan::default()
-    });
+    let mut harness = Harness::new(Plan { queues: 2, shards: 2, warm_target: 2, ..Plan::default() });
     harness.start();
     harness.publish(20);
     harness.stop();

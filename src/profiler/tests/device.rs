@@ -41,9 +41,7 @@ impl DeviceQueue {
         let instances = (0..world.plan.instances()).filter(|instance| world.plan.queue_of(*instance) == number);
         Self {
             ready: world.device_ready(number),
-            producers: instances
-                .map(|instance| (instance, world.device_free(instance), Producer::default()))
-                .collect(),
+            producers: instances.map(|instance| (instance, world.device_free(instance), Producer::default())).collect(),
             world: world.clone(),
             pool: pool.clone(),
             number,
@@ -66,17 +64,12 @@ impl DeviceQueue {
                 (progress, waits) = (Instant::now(), 0);
             } else if progress.elapsed() > PATIENCE {
                 let (number, left) = (self.number, &self.producers);
-                let left: Vec<_> = left
-                    .iter()
-                    .map(|(instance, _, producer)| (instance, producer))
-                    .collect();
+                let left: Vec<_> = left.iter().map(|(instance, _, producer)| (instance, producer)).collect();
                 let pool = &self.pool;
                 let mut places = BTreeMap::new();
-                pool.ledger()
-                    .for_each(|_, at| *places.entry((at.kind, at.place as u8, at.shard)).or_insert(0) += 1);
-                self.world.complain(format!(
-                    "queue {number} hangs: {left:?}; buffers by (kind, place, shard): {places:?}"
-                ));
+                pool.ledger().for_each(|_, at| *places.entry((at.kind, at.place as u8, at.shard)).or_insert(0) += 1);
+                self.world
+                    .complain(format!("queue {number} hangs: {left:?}; buffers by (kind, place, shard): {places:?}"));
                 return;
             } else {
                 waits += 1;
@@ -120,12 +113,8 @@ impl DeviceQueue {
             producer.left -= 1;
         }
         self.nulls += u64::from(is_null);
-        let entry = [
-            if is_null { 0 } else { dev },
-            u64::from(instance),
-            sequence,
-            mix(&[u64::from(instance), sequence]),
-        ];
+        let entry =
+            [if is_null { 0 } else { dev }, u64::from(instance), sequence, mix(&[u64::from(instance), sequence])];
         for (index, value) in entry.into_iter().enumerate() {
             let at = (tail * ENTRY_WORDS) as usize + index;
             self.ready.entries.with(at, |word| word.store(value, Ordering::Relaxed));
@@ -136,10 +125,7 @@ impl DeviceQueue {
 
     /// Entries that the host has not acknowledged.
     pub fn pending(&self) -> Vec<u64> {
-        let (mut at, tail) = (
-            self.ready.head.load(Ordering::Acquire),
-            self.ready.tail.load(Ordering::Relaxed),
-        );
+        let (mut at, tail) = (self.ready.head.load(Ordering::Acquire), self.ready.tail.load(Ordering::Relaxed));
         let mut pending = Vec::new();
         while at != tail {
             let address = |word: &<crate::layout::RawWords64 as Words64>::Word| word.load(Ordering::Relaxed);
@@ -153,10 +139,7 @@ impl DeviceQueue {
 /// Buffers that the host has put into a free queue and the device has not taken.
 pub fn queued(free: &Free) -> Vec<u64> {
     let (mut at, tail) = (free.head.load(Ordering::Relaxed), free.tail.load(Ordering::Acquire));
-    assert!(
-        tail.wrapping_sub(at) <= free.slot_count,
-        "a free queue holds more than its slots"
-    );
+    assert!(tail.wrapping_sub(at) <= free.slot_count, "a free queue holds more than its slots");
     let mut queued = Vec::new();
     while at != tail {
         let slot = (at % free.slot_count) as usize;
@@ -183,10 +166,9 @@ fn take(world: &World, pool: &Pool, instance: u32, free: &Free) -> Option<u64> {
     free.head.store(head.wrapping_add(1), Ordering::Release);
     let known = pool.resolve(dev).and_then(|known| pool.ledger().get(known.id));
     let kind = world.plan.kind_of(instance);
-    world.require(
-        known.is_some_and(|entry| (entry.place, entry.kind) == (Place::Device, kind)),
-        || format!("instance {instance} of kind {kind} got {dev:#x}, which is {known:?}"),
-    );
+    world.require(known.is_some_and(|entry| (entry.place, entry.kind) == (Place::Device, kind)), || {
+        format!("instance {instance} of kind {kind} got {dev:#x}, which is {known:?}")
+    });
     let is_new = world.with_device.lock().unwrap().insert(dev);
     world.require(is_new, || format!("{dev:#x} was handed out twice"));
     Some(dev)
@@ -260,9 +242,7 @@ impl HostHooks {
         {
             let mut seen = world.seen.lock().unwrap();
             let next = &mut seen[instance as usize];
-            world.require(*next == sequence, || {
-                format!("instance {instance}: entry {sequence} instead of {next}")
-            });
+            world.require(*next == sequence, || format!("instance {instance}: entry {sequence} instead of {next}"));
             *next = sequence + 1;
         }
         world.require(entry.host != 0, || format!("{:#x} is not known", entry.dev));
@@ -281,8 +261,7 @@ impl HostHooks {
             // SAFETY: the payload is that long.
             unsafe {
                 let at = site.payload.cast::<u64>().add(word as usize);
-                self.world
-                    .require(at.read_unaligned() == 0, || "a payload is not zeroed".to_owned());
+                self.world.require(at.read_unaligned() == 0, || "a payload is not zeroed".to_owned());
                 at.write_unaligned(mix(&[u64::from(instance), sequence, word]));
             }
         }
@@ -303,12 +282,8 @@ impl HostHooks {
             return world.complain(format!("{buffer} holds {words:x?}"));
         }
         let place = self.pool.ledger().get(buffer.id).map(|entry| entry.place);
-        world.require(place == Some(Place::Collect), || {
-            format!("{buffer} is collected, but {place:?}")
-        });
-        world.require(plan.kind_of(instance) == buffer.kind, || {
-            format!("{buffer} of instance {instance}")
-        });
+        world.require(place == Some(Place::Collect), || format!("{buffer} is collected, but {place:?}"));
+        world.require(plan.kind_of(instance) == buffer.kind, || format!("{buffer} of instance {instance}"));
         world.require(plan.queue_of(instance) % self.pool.live_shards() == shard, || {
             format!("instance {instance} was collected by shard {shard}")
         });
@@ -320,9 +295,7 @@ impl HostHooks {
             });
         }
         let refused = world.rejected.lock().unwrap().contains(&(instance, sequence));
-        world.require(!refused, || {
-            format!("instance {instance}: rejected entry {sequence} was delivered")
-        });
+        world.require(!refused, || format!("instance {instance}: rejected entry {sequence} was delivered"));
         let delivered = &mut world.delivered.lock().unwrap()[instance as usize];
         let last = delivered.last().copied();
         world.require(last.is_none_or(|last| last < sequence), || {
@@ -346,9 +319,7 @@ impl Hooks for SharedHooks {
         let hooks = &self.0;
         let plan = &hooks.world.plan;
         let overlaps = hooks.inside[shard as usize].swap(true, Ordering::Relaxed);
-        hooks
-            .world
-            .require(!overlaps, || format!("collect calls of shard {shard} overlap"));
+        hooks.world.require(!overlaps, || format!("collect calls of shard {shard} overlap"));
         hooks.waiting.fetch_add(1, Ordering::Relaxed);
         let mut held = hooks.held.lock().unwrap();
         while *held {

@@ -10,20 +10,14 @@ use crate::sync::Word32;
 use std::sync::atomic::Ordering;
 
 fn copied() -> Plan {
-    Plan {
-        copies: true,
-        ..Plan::default()
-    }
+    Plan { copies: true, ..Plan::default() }
 }
 
 /// H13 over a restart: entries whose head was never pushed are not delivered again.
 #[test]
 fn a_head_that_could_not_be_pushed_is_remembered_over_a_restart() {
     for lands in [false, true] {
-        let mut harness = Harness::new(Plan {
-            device_ready: 4,
-            ..copied()
-        });
+        let mut harness = Harness::new(Plan { device_ready: 4, ..copied() });
         harness.start();
         harness.publish(3);
         let taken = |harness: &Harness| harness.totals().taken;
@@ -46,10 +40,7 @@ fn a_head_that_could_not_be_pushed_is_remembered_over_a_restart() {
 /// still has to be told.
 #[test]
 fn an_index_that_comes_round_is_pushed_all_the_same() {
-    let mut harness = Harness::new(Plan {
-        device_ready: 2,
-        ..copied()
-    });
+    let mut harness = Harness::new(Plan { device_ready: 2, ..copied() });
     harness.start();
     wait_for("the head of the start", || harness.world.copies_by(Role::Drain) > 8);
     harness.world.break_writes.store(true, Ordering::Relaxed);
@@ -91,11 +82,7 @@ fn a_tail_that_landed_is_found_out() {
 
 /// Two buffers are at the device; the refill for the first entry is in doubt when this returns.
 fn with_doubtful_tail(lands: bool) -> Harness {
-    let mut harness = Harness::new(Plan {
-        slots: 2,
-        max_buffers: 8,
-        ..copied()
-    });
+    let mut harness = Harness::new(Plan { slots: 2, max_buffers: 8, ..copied() });
     harness.seed(0, 0, 8);
     harness.start();
     harness.world.land_all.store(lands, Ordering::Relaxed);
@@ -175,11 +162,7 @@ fn stop_ends_while_all_transfers_fail() {
 #[test]
 fn an_impossible_tail_stops_its_queue_only() {
     for copies in [false, true] {
-        let mut harness = Harness::new(Plan {
-            copies,
-            queues: 2,
-            ..Plan::default()
-        });
+        let mut harness = Harness::new(Plan { copies, queues: 2, ..Plan::default() });
         harness.start();
         harness.publish(20);
         wait_for("all entries", || harness.totals().taken == 40);
@@ -203,22 +186,14 @@ fn an_impossible_tail_stops_its_queue_only() {
 /// A free queue whose head is impossible asks for nothing: no demand stays behind and nothing is allocated for it.
 #[test]
 fn an_impossible_free_head_raises_no_demand() {
-    let harness = Harness::new(Plan {
-        queues: 2,
-        shards: 2,
-        ..Plan::default()
-    });
+    let harness = Harness::new(Plan { queues: 2, shards: 2, ..Plan::default() });
     let head = harness.world.device_free(0).head;
     head.store(77, Ordering::Relaxed);
     harness.start();
     wait_for("the report", || harness.totals().corrupt != 0);
     let run = harness.profiler.current_run().unwrap();
     wait_for("the end of demand", || !run.circulation.any_starving());
-    assert_eq!(
-        harness.pool.recycled_len(0, 0),
-        0,
-        "buffers for a queue that takes none"
-    );
+    assert_eq!(harness.pool.recycled_len(0, 0), 0, "buffers for a queue that takes none");
     head.store(0, Ordering::Relaxed);
     harness.stop();
     harness.verify();

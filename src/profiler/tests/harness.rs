@@ -40,10 +40,7 @@ impl Harness {
         let pool = Arc::new(pool.unwrap());
         pool.set_memory(world.context()).unwrap();
         let hooks = Arc::new(HostHooks::new(&world, &pool));
-        let queue = |number| ReadyQueueConfig {
-            port: world.host_ready(number),
-            pointer_word: 0,
-        };
+        let queue = |number| ReadyQueueConfig { port: world.host_ready(number), pointer_word: 0 };
         let instance = |number| Instance {
             free: world.host_free(number),
             kind: plan.kind_of(number),
@@ -67,9 +64,7 @@ impl Harness {
         };
         Self {
             profiler: Profiler::new(pool.clone(), config).unwrap(),
-            device: (0..plan.queues)
-                .map(|number| DeviceQueue::new(&world, &pool, number))
-                .collect(),
+            device: (0..plan.queues).map(|number| DeviceQueue::new(&world, &pool, number)).collect(),
             hooks,
             pool,
             world,
@@ -133,9 +128,8 @@ impl Harness {
     pub fn verify(&self) {
         self.world.assert_content();
         let totals = self.totals();
-        let collected: u64 = (0..self.world.plan.shards)
-            .map(|shard| self.profiler.shard_stats(shard).unwrap().collected)
-            .sum();
+        let collected: u64 =
+            (0..self.world.plan.shards).map(|shard| self.profiler.shard_stats(shard).unwrap().collected).sum();
         let delivered: usize = self.world.delivered.lock().unwrap().iter().map(Vec::len).sum();
         let rejected = self.world.rejected.lock().unwrap().len() as u64 + self.nulls();
         assert_eq!(totals.taken, self.published(), "stop left entries behind: {totals:?}");

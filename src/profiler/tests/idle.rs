@@ -10,12 +10,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 fn plan() -> Plan {
-    Plan {
-        copies: true,
-        poll_min: Duration::from_millis(1),
-        poll_max: Duration::from_millis(1),
-        ..Plan::default()
-    }
+    Plan { copies: true, poll_min: Duration::from_millis(1), poll_max: Duration::from_millis(1), ..Plan::default() }
 }
 
 fn run_of(harness: &Harness) -> Arc<Run> {
@@ -25,9 +20,7 @@ fn run_of(harness: &Harness) -> Arc<Run> {
 /// Lets the sentinel poll `count` times.
 fn polls(run: &Run, count: u32) {
     let before = run.sentinel_event.sleep_calls();
-    wait_for("polls", || {
-        run.sentinel_event.sleep_calls().wrapping_sub(before) >= count
-    });
+    wait_for("polls", || run.sentinel_event.sleep_calls().wrapping_sub(before) >= count);
 }
 
 fn all_asleep(run: &Run) -> bool {
@@ -56,21 +49,12 @@ fn assert_sleeps_on(harness: &Harness) {
     let slept = sleeps(&run);
     polls(&run, 30);
     assert_eq!((copies(Role::Drain), copies(Role::Replenish)), before);
-    assert!(
-        !SLEEPS_ARE_EXACT || sleeps(&run) == slept,
-        "{slept:?} became {:?}",
-        sleeps(&run)
-    );
+    assert!(!SLEEPS_ARE_EXACT || sleeps(&run) == slept, "{slept:?} became {:?}", sleeps(&run));
 }
 
 #[test]
 fn threads_without_work_sleep() {
-    let mut harness = Harness::new(Plan {
-        queues: 3,
-        shards: 2,
-        warm_target: 2,
-        ..plan()
-    });
+    let mut harness = Harness::new(Plan { queues: 3, shards: 2, warm_target: 2, ..plan() });
     harness.start();
     assert_sleeps_on(&harness);
     harness.publish(50);
@@ -78,10 +62,7 @@ fn threads_without_work_sleep() {
     assert_sleeps_on(&harness);
     // A sentinel without traffic reads one word per queue and poll.
     let run = run_of(&harness);
-    let (polled, copied) = (
-        run.sentinel_event.sleep_calls(),
-        harness.world.copies_by(Role::Sentinel),
-    );
+    let (polled, copied) = (run.sentinel_event.sleep_calls(), harness.world.copies_by(Role::Sentinel));
     polls(&run, 20);
     let polled = run.sentinel_event.sleep_calls().wrapping_sub(polled);
     let copied = harness.world.copies_by(Role::Sentinel) - copied;
@@ -93,12 +74,7 @@ fn threads_without_work_sleep() {
 /// Parked buffers that find no room are no work.
 #[test]
 fn parked_buffers_keep_nobody_awake() {
-    let mut harness = Harness::new(Plan {
-        kinds: 2,
-        instances_per_queue: 2,
-        recycled: 1,
-        ..plan()
-    });
+    let mut harness = Harness::new(Plan { kinds: 2, instances_per_queue: 2, recycled: 1, ..plan() });
     harness.seed(0, 0, 9);
     harness.seed(0, 1, 9);
     harness.start();
@@ -116,13 +92,7 @@ fn parked_buffers_keep_nobody_awake() {
 /// A full ready ring in front of a collector that hangs.
 #[test]
 fn a_drain_thread_waits_asleep_for_a_slow_collector() {
-    let mut harness = Harness::new(Plan {
-        host_ready: 1,
-        collect_batch: 1,
-        slots: 8,
-        batch_size: 8,
-        ..plan()
-    });
+    let mut harness = Harness::new(Plan { host_ready: 1, collect_batch: 1, slots: 8, batch_size: 8, ..plan() });
     harness.start();
     harness.hooks.hold(true);
     harness.publish(7);
@@ -141,20 +111,12 @@ fn a_drain_thread_waits_asleep_for_a_slow_collector() {
 #[test]
 fn failing_transfers_do_not_make_threads_spin() {
     for writes in [false, true] {
-        let mut harness = Harness::new(Plan {
-            slots: 8,
-            batch_size: 8,
-            ..plan()
-        });
+        let mut harness = Harness::new(Plan { slots: 8, batch_size: 8, ..plan() });
         harness.start();
         harness.publish(2);
         wait_for("the first entries", || harness.totals().taken == 2);
         let world = &harness.world;
-        let broken = if writes {
-            &world.break_writes
-        } else {
-            &world.break_reads
-        };
+        let broken = if writes { &world.break_writes } else { &world.break_reads };
         broken.store(true, Ordering::Relaxed);
         harness.publish(2);
         let run = run_of(&harness);
@@ -178,12 +140,7 @@ fn failing_transfers_do_not_make_threads_spin() {
 /// A dry allocator and a lane that starves: one try per interval.
 #[test]
 fn a_dry_allocator_is_not_asked_in_a_stream() {
-    let mut harness = Harness::new(Plan {
-        reject: 1000,
-        slots: 1,
-        batch_size: 1,
-        ..plan()
-    });
+    let mut harness = Harness::new(Plan { reject: 1000, slots: 1, batch_size: 1, ..plan() });
     harness.start();
     harness.world.refuse_all_blocks.store(true, Ordering::Relaxed);
     harness.publish(1);

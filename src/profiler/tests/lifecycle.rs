@@ -47,13 +47,8 @@ fn a_factory_that_fails_leaves_nothing_running() {
 #[test]
 fn a_stop_that_timed_out_can_be_resumed() {
     for host_ready in [1, 8] {
-        let mut harness = Harness::new(Plan {
-            host_ready,
-            collect_batch: 1,
-            slots: 8,
-            batch_size: 8,
-            ..Plan::default()
-        });
+        let mut harness =
+            Harness::new(Plan { host_ready, collect_batch: 1, slots: 8, batch_size: 8, ..Plan::default() });
         harness.start();
         assert_eq!(harness.profiler.state(), State::Running);
         harness.hooks.hold(true);
@@ -130,11 +125,7 @@ fn only_one_thread_is_inside_start_or_stop() {
             let threads = [scope.spawn(start), scope.spawn(start)];
             threads.map(|thread| thread.join().unwrap())
         });
-        assert_eq!(
-            outcomes.iter().filter(|outcome| outcome.is_ok()).count(),
-            1,
-            "{outcomes:?}"
-        );
+        assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1, "{outcomes:?}");
         std::thread::scope(|scope| {
             for _ in 0..2 {
                 scope.spawn(|| {

@@ -7,25 +7,14 @@ use crate::pool::ledger::Place;
 use std::sync::atomic::Ordering;
 
 fn one_buffer(copies: bool) -> Plan {
-    Plan {
-        copies,
-        slots: 1,
-        batch_size: 1,
-        max_buffers: 1,
-        ..Plan::default()
-    }
+    Plan { copies, slots: 1, batch_size: 1, max_buffers: 1, ..Plan::default() }
 }
 
 #[test]
 fn a_pool_of_one_buffer_rotates() {
     for copies in [false, true] {
         for (slots, recycled, slow_collect) in [(1, 1, 0), (4, 16, 200)] {
-            let mut harness = Harness::new(Plan {
-                slots,
-                recycled,
-                slow_collect,
-                ..one_buffer(copies)
-            });
+            let mut harness = Harness::new(Plan { slots, recycled, slow_collect, ..one_buffer(copies) });
             harness.start();
             // The allocator has nothing more to give.
             harness.world.refuse_all_blocks.store(true, Ordering::Relaxed);
@@ -40,10 +29,7 @@ fn a_pool_of_one_buffer_rotates() {
 /// The one that starved first is served first: otherwise whoever publishes last keeps the only buffer for itself.
 #[test]
 fn starved_instances_take_turns() {
-    let mut harness = Harness::new(Plan {
-        instances_per_queue: 3,
-        ..one_buffer(false)
-    });
+    let mut harness = Harness::new(Plan { instances_per_queue: 3, ..one_buffer(false) });
     harness.start();
     harness.publish(40);
     harness.stop();
@@ -54,11 +40,7 @@ fn starved_instances_take_turns() {
 /// The same over shards: the only buffer goes round.
 #[test]
 fn starved_shards_take_turns() {
-    let mut harness = Harness::new(Plan {
-        queues: 3,
-        shards: 3,
-        ..one_buffer(false)
-    });
+    let mut harness = Harness::new(Plan { queues: 3, shards: 3, ..one_buffer(false) });
     harness.start();
     // Who raises demand late would be passed over once, and one who is ahead keeps the buffer in the end.
     let demand = |shard| harness.pool.demand(shard, 0).load(Ordering::Relaxed);
@@ -73,13 +55,7 @@ fn starved_shards_take_turns() {
 #[test]
 fn a_starved_lane_recovers_without_more_traffic() {
     for copies in [false, true] {
-        let mut harness = Harness::new(Plan {
-            copies,
-            slots: 2,
-            collect_batch: 1,
-            max_buffers: 2,
-            ..Plan::default()
-        });
+        let mut harness = Harness::new(Plan { copies, slots: 2, collect_batch: 1, max_buffers: 2, ..Plan::default() });
         harness.start();
         harness.hooks.hold(true);
         std::thread::scope(|scope| {
@@ -98,10 +74,7 @@ fn a_starved_lane_recovers_without_more_traffic() {
 /// The allocator is dry when the lane starves and recovers later; nothing else happens.
 #[test]
 fn a_starved_lane_is_served_once_the_allocator_recovers() {
-    let mut harness = Harness::new(Plan {
-        reject: 1000,
-        ..Plan::default()
-    });
+    let mut harness = Harness::new(Plan { reject: 1000, ..Plan::default() });
     harness.world.refuse_all_blocks.store(true, Ordering::Relaxed);
     harness.start();
     let refused = harness.world.blocks_refused.load(Ordering::Relaxed);
@@ -109,9 +82,7 @@ fn a_starved_lane_is_served_once_the_allocator_recovers() {
         let device = &mut harness.device[0];
         scope.spawn(move || device.publish(6));
         let world = &harness.world;
-        wait_for("more tries", || {
-            world.blocks_refused.load(Ordering::Relaxed) > refused + 3
-        });
+        wait_for("more tries", || world.blocks_refused.load(Ordering::Relaxed) > refused + 3);
         world.heal();
     });
     harness.stop();
@@ -122,13 +93,8 @@ fn a_starved_lane_is_served_once_the_allocator_recovers() {
 /// say whose it is.
 #[test]
 fn rejected_entries_do_not_starve_their_instance() {
-    let mut harness = Harness::new(Plan {
-        reject: 1000,
-        slots: 1,
-        batch_size: 1,
-        instances_per_queue: 3,
-        ..Plan::default()
-    });
+    let mut harness =
+        Harness::new(Plan { reject: 1000, slots: 1, batch_size: 1, instances_per_queue: 3, ..Plan::default() });
     harness.start();
     harness.publish(12);
     harness.stop();
@@ -138,13 +104,7 @@ fn rejected_entries_do_not_starve_their_instance() {
 /// Buffers that no thread of the run will bring back do not count as coming back.
 #[test]
 fn buffers_of_other_shards_do_not_hold_up_allocation() {
-    let mut harness = Harness::new(Plan {
-        shards: 2,
-        slots: 1,
-        batch_size: 1,
-        reject: 1000,
-        ..Plan::default()
-    });
+    let mut harness = Harness::new(Plan { shards: 2, slots: 1, batch_size: 1, reject: 1000, ..Plan::default() });
     let mut words = [[0u64; 16]; 3];
     let buffers: Vec<Buffer> = words.iter_mut().map(|words| harness.foreign(words)).collect();
     // SAFETY: no thread runs yet.
@@ -153,10 +113,7 @@ fn buffers_of_other_shards_do_not_hold_up_allocation() {
         assert_eq!(harness.pool.push_done(1, &buffers[1..]), 2);
         let (mut buffer, mut payload) = (buffers[0], 0u64);
         // A buffer in the hands of the owner.
-        assert_eq!(
-            harness.pool.pop_ready(1, &raw mut buffer, (&raw mut payload).cast(), 1),
-            1
-        );
+        assert_eq!(harness.pool.pop_ready(1, &raw mut buffer, (&raw mut payload).cast(), 1), 1);
     }
     harness.set_shards(1);
     harness.start();
@@ -165,21 +122,13 @@ fn buffers_of_other_shards_do_not_hold_up_allocation() {
     harness.world.assert_content();
     // SAFETY: no thread runs.
     let audit = unsafe { harness.pool.audit() };
-    assert_eq!(
-        (audit.errors, audit.at(Place::Done), audit.at(Place::Collect)),
-        (0, 2, 1)
-    );
+    assert_eq!((audit.errors, audit.at(Place::Done), audit.at(Place::Collect)), (0, 2, 1));
 }
 
 /// What is parked while start fills the free queues comes back, so nothing is allocated in its place.
 #[test]
 fn a_start_that_parks_buffers_does_not_make_the_pool_grow() {
-    let mut harness = Harness::new(Plan {
-        slots: 1,
-        batch_size: 6,
-        recycled: 2,
-        ..Plan::default()
-    });
+    let mut harness = Harness::new(Plan { slots: 1, batch_size: 6, recycled: 2, ..Plan::default() });
     harness.start();
     harness.publish(200);
     harness.stop();
@@ -207,12 +156,7 @@ fn the_limit_of_buffers_is_exact() {
 /// A watermark is kept, from whatever comes back first, and traffic on one lane settles without further allocation.
 #[test]
 fn traffic_settles_on_a_constant_pool() {
-    let mut harness = Harness::new(Plan {
-        queues: 2,
-        shards: 2,
-        warm_target: 3,
-        ..Plan::default()
-    });
+    let mut harness = Harness::new(Plan { queues: 2, shards: 2, warm_target: 3, ..Plan::default() });
     harness.start();
     harness.publish(300);
     let settled = harness.pool.tracked(0);

@@ -314,13 +314,9 @@ impl World {
     /// Ends all faults.
     pub fn heal(&self) {
         self.healed.store(true, Ordering::Relaxed);
-        for flag in [
-            &self.break_writes,
-            &self.break_reads,
-            &self.break_tails,
-            &self.hide_tails,
-            &self.refuse_all_blocks,
-        ] {
+        for flag in
+            [&self.break_writes, &self.break_reads, &self.break_tails, &self.hide_tails, &self.refuse_all_blocks]
+        {
             flag.store(false, Ordering::Relaxed);
         }
     }

@@ -14,10 +14,7 @@ struct Reference {
 
 impl Reference {
     fn range(&self, dev: u64) -> Option<&Range> {
-        self.ranges
-            .iter()
-            .rev()
-            .find(|range| range.base <= dev && dev - range.base < range.size)
+        self.ranges.iter().rev().find(|range| range.base <= dev && dev - range.base < range.size)
     }
 
     fn range_id(&self, dev: u64) -> u32 {
@@ -25,7 +22,7 @@ impl Reference {
             let offset = dev - range.base;
             let stride = if range.stride == 0 { range.size } else { range.stride };
             let index = offset / stride;
-            let is_buffer = offset % stride == 0 && index < u64::from(range.count);
+            let is_buffer = offset.is_multiple_of(stride) && index < u64::from(range.count);
             if is_buffer { range.first_id + index as u32 } else { 0 }
         })
     }
@@ -44,26 +41,15 @@ impl Reference {
     }
 
     fn bases(&self) -> BTreeSet<u64> {
-        let exact = self
-            .exact
-            .keys()
-            .map(|dev| self.range(*dev).map_or(*dev, |range| range.base));
-        exact
-            .chain(self.ranges.iter().map(|range| range.base))
-            .filter(|base| *base != 0)
-            .collect()
+        let exact = self.exact.keys().map(|dev| self.range(*dev).map_or(*dev, |range| range.base));
+        exact.chain(self.ranges.iter().map(|range| range.base)).filter(|base| *base != 0).collect()
     }
 
     /// Addresses where something begins or ends, and their neighbours.
     fn edges(&self) -> BTreeSet<u64> {
-        let ranges = self
-            .ranges
-            .iter()
-            .flat_map(|range| [range.base, range.base + range.size]);
+        let ranges = self.ranges.iter().flat_map(|range| [range.base, range.base + range.size]);
         let starts = ranges.chain(self.exact.keys().copied()).chain([0, u64::MAX]);
-        starts
-            .flat_map(|dev| [dev.wrapping_sub(1), dev, dev.wrapping_add(1), dev.wrapping_add(64)])
-            .collect()
+        starts.flat_map(|dev| [dev.wrapping_sub(1), dev, dev.wrapping_add(1), dev.wrapping_add(64)]).collect()
     }
 }
 
@@ -89,22 +75,8 @@ fn address() -> impl Strategy<Value = u64> {
 }
 
 fn size() -> impl Strategy<Value = u64> {
-    const SIZES: [u64; 14] = [
-        1,
-        16,
-        63,
-        64,
-        65,
-        127,
-        128,
-        4096,
-        32064,
-        32832,
-        41024,
-        1_048_640,
-        4_784_192,
-        134_217_728,
-    ];
+    const SIZES: [u64; 14] =
+        [1, 16, 63, 64, 65, 127, 128, 4096, 32064, 32832, 41024, 1_048_640, 4_784_192, 134_217_728];
     prop_oneof![3 => Just(64_u64), 3 => proptest::sample::select(&SIZES[..]), 2 => 1_u64..300]
 }
 
@@ -113,19 +85,8 @@ fn any_range() -> impl Strategy<Value = Range> {
         |(base, size, host, first_id, count, gap)| {
             let size = size.min(u64::MAX - base).max(1);
             let stride = (size / u64::from(count.max(1))).saturating_sub(gap).max(1);
-            let count = if count > 1 && (size - 1) / stride < u64::from(count - 1) {
-                1
-            } else {
-                count
-            };
-            Range {
-                base,
-                size,
-                host,
-                first_id,
-                stride,
-                count,
-            }
+            let count = if count > 1 && (size - 1) / stride < u64::from(count - 1) { 1 } else { count };
+            Range { base, size, host, first_id, stride, count }
         },
     )
 }
@@ -142,11 +103,7 @@ fn op() -> impl Strategy<Value = Op> {
 
 fn compare(map: &AddressMap, reference: &Reference, dev: u64) {
     assert_eq!(map.resolve(dev), reference.resolve(dev), "{dev:#x}");
-    assert_eq!(
-        map.range_base(dev),
-        reference.range(dev).map(|range| range.base),
-        "{dev:#x}"
-    );
+    assert_eq!(map.range_base(dev), reference.range(dev).map(|range| range.base), "{dev:#x}");
     assert_eq!(map.contains_exact(dev), reference.exact.contains_key(&dev), "{dev:#x}");
 }
 
@@ -175,21 +132,13 @@ fn run(map: &AddressMap, ops: &[Op]) {
     edges.iter().for_each(|dev| compare(map, &reference, *dev));
     let mut many = vec![None; edges.len()];
     map.resolve_many(&edges, &mut many);
-    assert!(
-        edges
-            .iter()
-            .zip(&many)
-            .all(|(dev, many)| *many == reference.resolve(*dev))
-    );
+    assert!(edges.iter().zip(&many).all(|(dev, many)| *many == reference.resolve(*dev)));
 
     let expected: Vec<u64> = reference.bases().into_iter().collect();
     let mut bases = Vec::new();
     map.for_each_base(|base| bases.push(base));
     assert_eq!(bases, expected);
-    assert_eq!(
-        std::iter::successors(map.next_base(0), |last| map.next_base(*last)).collect::<Vec<_>>(),
-        expected
-    );
+    assert_eq!(std::iter::successors(map.next_base(0), |last| map.next_base(*last)).collect::<Vec<_>>(), expected);
 }
 
 proptest! {
