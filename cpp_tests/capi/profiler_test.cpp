@@ -274,7 +274,7 @@ TEST(DryAllocator, RecoversWithBuffersInShardsThatAreNotLive) {
                                    &rig.memory));
 }
 
-// All traffic on one lane, with nothing to keep warm: what start allocated is enough for ever.
+// All traffic on one lane, with nothing to keep warm: what was allocated by then is enough for ever.
 TEST(Skew, AllocatesNothingAfterWarmUp) {
     Shape shape;
     shape.queues = 4;
@@ -284,13 +284,15 @@ TEST(Skew, AllocatesNothingAfterWarmUp) {
     Rig rig(shape);
     rig.start();
     EXPECT_TRUE(rig.device.run(20));
+    // Idle instances that still wait for a buffer get theirs here.
+    EXPECT_TRUE(rig.device.run(500, {1}));
     const uint64_t total = rig.total();
     const size_t allocs = rig.memory.allocs;
     EXPECT_TRUE(rig.device.run(5000, {1}));
     EXPECT_EQ(rig.memory.allocs, allocs);
     rig.stop();
     EXPECT_EQ(rig.total(), total);
-    EXPECT_EQ(rig.collected(1), 5020u);
+    EXPECT_EQ(rig.collected(1), 5520u);
     rig.expect_conserved();
 }
 

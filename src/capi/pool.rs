@@ -12,6 +12,7 @@ use crate::pool::{self, Buffer, Pool, PoolConfig, Problem};
 use crate::status::{Status, lanepipe_status_t};
 use core::ffi::c_void;
 use core::mem::MaybeUninit;
+use core::ptr::NonNull;
 use core::slice;
 use std::sync::Arc;
 
@@ -128,6 +129,26 @@ fn cold(call: &str, pool: *const lanepipe_pool_t, body: impl FnOnce(&Pool) -> Re
     status
 }
 
+/// The pool, if nothing stands in the way of a call for one buffer with these pointers; the general form of the call
+/// finds out what does.
+#[inline(always)]
+fn single<'a>(pool: *const lanepipe_pool_t, buffer: *const lanepipe_buffer_t, count: *const usize) -> Option<&'a Pool> {
+    if pool.is_null() || buffer.is_null() || count.is_null() {
+        return None;
+    }
+    // One test for three addresses.
+    const { assert!(align_of::<lanepipe_pool_t>() == 8 && align_of::<lanepipe_buffer_t>() == 8 && align_of::<usize>() == 8) };
+    if !(pool.addr() | buffer.addr() | count.addr()).is_multiple_of(8) {
+        return None;
+    }
+    // SAFETY: not null, aligned; every function of this section requires a live pool or null.
+    let handle = unsafe { &*pool };
+    if handle.poison.check().is_err() {
+        return None;
+    }
+    Some(&handle.pool)
+}
+
 /// Runs a call of a hot path, which cannot panic.
 #[inline(always)]
 fn hot(call: &str, pool: *const lanepipe_pool_t, body: impl FnOnce(&Pool) -> Result<(), Status>) -> Status {
@@ -147,6 +168,39 @@ fn hot(call: &str, pool: *const lanepipe_pool_t, body: impl FnOnce(&Pool) -> Res
 /// The deadline of a time limit in nanoseconds.
 pub(super) fn deadline(timeout_ns: u64) -> u64 {
     if timeout_ns == LANEPIPE_FOREVER { Deadline::NEVER } else { now().saturating_add(timeout_ns) }
+}
+
+/// The wait of `lanepipe_pool_wait_push_ready` for room. Out of line, so that only a wait reads the clock.
+///
+/// # Safety
+///
+/// As for [`Pool::wait_push_ready`].
+#[inline(never)]
+unsafe fn wait_push_rest(pool: &Pool, shard: u32, rest: &[Buffer], payloads: *const u8, timeout_ns: u64) -> usize {
+    // SAFETY: forwarded.
+    unsafe { pool.wait_push_ready(shard, rest, payloads, deadline(timeout_ns)) }
+}
+
+/// The wait of `lanepipe_pool_wait_pop_ready` for an element. Out of line, so that only a wait reads the clock.
+///
+/// # Safety
+///
+/// As for [`Pool::wait_pop_ready`].
+#[inline(never)]
+unsafe fn wait_pop_first(
+    pool: &Pool,
+    shard: u32,
+    buffers: *mut Buffer,
+    payloads: *mut u8,
+    max: usize,
+    timeout_ns: u64,
+) -> Result<usize, Status> {
+    // SAFETY: forwarded.
+    match unsafe { pool.wait_pop_ready(shard, buffers, payloads, max, deadline(timeout_ns)) } {
+        Ok(popped) => Ok(popped),
+        Err(WaitEnd::TimedOut) => Err(Status::LANEPIPE_TIMED_OUT),
+        Err(WaitEnd::Closed) => Err(Status::LANEPIPE_CLOSED),
+    }
 }
 
 /// # Safety
@@ -393,6 +447,35 @@ pub unsafe extern "C" fn lanepipe_pool_push_ready(
     count: usize,
     pushed: *mut usize,
 ) -> lanepipe_status_t {
+    if count == 1
+        && let Some(pool) = single(pool, buffers, pushed)
+        && !payloads.is_null()
+        // SAFETY: checked, and the caller's contract; it is the drain thread of the shard.
+        && unsafe { pool.push_ready_one(shard, buffers.cast::<Buffer>().read(), payloads.cast()) }
+    {
+        // SAFETY: checked, and the caller's contract.
+        unsafe { *pushed = 1 };
+        return Status::LANEPIPE_OK;
+    }
+    // SAFETY: the caller's contract.
+    unsafe { push_ready_any(pool, shard, buffers, payloads, count, pushed) }
+}
+
+/// `lanepipe_pool_push_ready` of any number of buffers.
+///
+/// # Safety
+///
+/// As there.
+#[cold]
+#[inline(never)]
+unsafe extern "C" fn push_ready_any(
+    pool: *const lanepipe_pool_t,
+    shard: u32,
+    buffers: *const lanepipe_buffer_t,
+    payloads: *const c_void,
+    count: usize,
+    pushed: *mut usize,
+) -> lanepipe_status_t {
     hot("lanepipe_pool_push_ready", pool, |pool| {
         // SAFETY: the caller's contract; it is the drain thread of the shard.
         unsafe {
@@ -420,13 +503,48 @@ pub unsafe extern "C" fn lanepipe_pool_wait_push_ready(
     timeout_ns: u64,
     pushed: *mut usize,
 ) -> lanepipe_status_t {
+    if count == 1
+        && let Some(pool) = single(pool, buffers, pushed)
+        && !payloads.is_null()
+        // SAFETY: checked, and the caller's contract; it is the drain thread of the shard.
+        && unsafe { pool.push_ready_one(shard, buffers.cast::<Buffer>().read(), payloads.cast()) }
+    {
+        // SAFETY: checked, and the caller's contract.
+        unsafe { *pushed = 1 };
+        return Status::LANEPIPE_OK;
+    }
+    // SAFETY: the caller's contract.
+    unsafe { wait_push_ready_any(pool, shard, buffers, payloads, count, timeout_ns, pushed) }
+}
+
+/// `lanepipe_pool_wait_push_ready` of any number of buffers.
+///
+/// # Safety
+///
+/// As there.
+#[cold]
+#[inline(never)]
+unsafe extern "C" fn wait_push_ready_any(
+    pool: *const lanepipe_pool_t,
+    shard: u32,
+    buffers: *const lanepipe_buffer_t,
+    payloads: *const c_void,
+    count: usize,
+    timeout_ns: u64,
+    pushed: *mut usize,
+) -> lanepipe_status_t {
     hot("lanepipe_pool_wait_push_ready", pool, |pool| {
         // SAFETY: the caller's contract; it is the drain thread of the shard.
         unsafe {
             let (buffers, payloads) = incoming(pool, buffers, payloads, count, pushed)?;
             let _inside = pool.enter(|| pool.ready(shard).ring().enter_producer())?;
-            *pushed = pool.wait_push_ready(shard, buffers, payloads, deadline(timeout_ns));
-            if *pushed < count { Err(Status::LANEPIPE_TIMED_OUT) } else { Ok(()) }
+            let mut stored = pool.push_ready(shard, buffers, payloads);
+            if let Some(rest) = buffers.get(stored..).filter(|rest| !rest.is_empty()) {
+                let payloads = payloads.wrapping_add(stored * pool.config().payload_size as usize);
+                stored += wait_push_rest(pool, shard, rest, payloads, timeout_ns);
+            }
+            *pushed = stored;
+            if stored < count { Err(Status::LANEPIPE_TIMED_OUT) } else { Ok(()) }
         }
     })
 }
@@ -440,6 +558,35 @@ pub unsafe extern "C" fn lanepipe_pool_wait_push_ready(
 /// Pointers are null or valid as described, and the calling thread has the role described.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lanepipe_pool_pop_ready(
+    pool: *const lanepipe_pool_t,
+    shard: u32,
+    buffers: *mut lanepipe_buffer_t,
+    payloads: *mut c_void,
+    max: usize,
+    count: *mut usize,
+) -> lanepipe_status_t {
+    if max == 1
+        && let Some(pool) = single(pool, buffers, count)
+        && !payloads.is_null()
+        // SAFETY: checked, and the caller's contract; it is the collect thread of the shard.
+        && unsafe { pool.pop_ready_one(shard, buffers.cast(), payloads.cast()) }
+    {
+        // SAFETY: checked, and the caller's contract.
+        unsafe { *count = 1 };
+        return Status::LANEPIPE_OK;
+    }
+    // SAFETY: the caller's contract.
+    unsafe { pop_ready_any(pool, shard, buffers, payloads, max, count) }
+}
+
+/// `lanepipe_pool_pop_ready` of any number of buffers.
+///
+/// # Safety
+///
+/// As there.
+#[cold]
+#[inline(never)]
+unsafe extern "C" fn pop_ready_any(
     pool: *const lanepipe_pool_t,
     shard: u32,
     buffers: *mut lanepipe_buffer_t,
@@ -474,6 +621,36 @@ pub unsafe extern "C" fn lanepipe_pool_wait_pop_ready(
     timeout_ns: u64,
     count: *mut usize,
 ) -> lanepipe_status_t {
+    if max == 1
+        && let Some(pool) = single(pool, buffers, count)
+        && !payloads.is_null()
+        // SAFETY: checked, and the caller's contract; it is the collect thread of the shard.
+        && unsafe { pool.pop_ready_one(shard, buffers.cast(), payloads.cast()) }
+    {
+        // SAFETY: checked, and the caller's contract.
+        unsafe { *count = 1 };
+        return Status::LANEPIPE_OK;
+    }
+    // SAFETY: the caller's contract.
+    unsafe { wait_pop_ready_any(pool, shard, buffers, payloads, max, timeout_ns, count) }
+}
+
+/// `lanepipe_pool_wait_pop_ready` of any number of buffers.
+///
+/// # Safety
+///
+/// As there.
+#[cold]
+#[inline(never)]
+unsafe extern "C" fn wait_pop_ready_any(
+    pool: *const lanepipe_pool_t,
+    shard: u32,
+    buffers: *mut lanepipe_buffer_t,
+    payloads: *mut c_void,
+    max: usize,
+    timeout_ns: u64,
+    count: *mut usize,
+) -> lanepipe_status_t {
     hot("lanepipe_pool_wait_pop_ready", pool, |pool| {
         // SAFETY: the caller's contract; it is the collect thread of the shard.
         unsafe {
@@ -482,11 +659,13 @@ pub unsafe extern "C" fn lanepipe_pool_wait_pop_ready(
                 return Err(Status::LANEPIPE_E_INVALID);
             }
             let _inside = pool.enter(|| pool.ready(shard).ring().enter_consumer())?;
-            match pool.wait_pop_ready(shard, buffers.cast(), payloads.cast(), max, deadline(timeout_ns)) {
-                Ok(popped) => write(count, popped),
-                Err(WaitEnd::TimedOut) => Err(Status::LANEPIPE_TIMED_OUT),
-                Err(WaitEnd::Closed) => Err(Status::LANEPIPE_CLOSED),
-            }
+            let popped = pool.pop_ready(shard, buffers.cast(), payloads.cast(), max);
+            *count = if popped != 0 {
+                popped
+            } else {
+                wait_pop_first(pool, shard, buffers.cast(), payloads.cast(), max, timeout_ns)?
+            };
+            Ok(())
         }
     })
 }
@@ -498,6 +677,33 @@ pub unsafe extern "C" fn lanepipe_pool_wait_pop_ready(
 /// Pointers are null or valid as described, and the calling thread has the role described.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lanepipe_pool_push_done(
+    pool: *const lanepipe_pool_t,
+    shard: u32,
+    buffers: *const lanepipe_buffer_t,
+    count: usize,
+    pushed: *mut usize,
+) -> lanepipe_status_t {
+    if count == 1
+        && let Some(pool) = single(pool, buffers, pushed)
+        // SAFETY: checked, and the caller's contract; it is the collect thread of the shard.
+        && unsafe { pool.push_done_one(shard, &*buffers.cast()) }
+    {
+        // SAFETY: checked, and the caller's contract.
+        unsafe { *pushed = 1 };
+        return Status::LANEPIPE_OK;
+    }
+    // SAFETY: the caller's contract.
+    unsafe { push_done_any(pool, shard, buffers, count, pushed) }
+}
+
+/// `lanepipe_pool_push_done` of any number of buffers.
+///
+/// # Safety
+///
+/// As there.
+#[cold]
+#[inline(never)]
+unsafe extern "C" fn push_done_any(
     pool: *const lanepipe_pool_t,
     shard: u32,
     buffers: *const lanepipe_buffer_t,
@@ -548,6 +754,30 @@ pub unsafe extern "C" fn lanepipe_pool_pop_done(
 /// Pointers are null or valid as described, and the calling thread has the role described.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lanepipe_pool_recycle_done(
+    pool: *const lanepipe_pool_t,
+    shard: u32,
+    moved: *mut usize,
+) -> lanepipe_status_t {
+    if let Some(pool) = single(pool, NonNull::dangling().as_ptr(), moved)
+        // SAFETY: the caller's contract; it is the replenish thread.
+        && let Some(one) = unsafe { pool.recycle_done_one(shard) }
+    {
+        // SAFETY: checked, and the caller's contract.
+        unsafe { *moved = one };
+        return Status::LANEPIPE_OK;
+    }
+    // SAFETY: the caller's contract.
+    unsafe { recycle_done_any(pool, shard, moved) }
+}
+
+/// `lanepipe_pool_recycle_done` of any number of buffers.
+///
+/// # Safety
+///
+/// As there.
+#[cold]
+#[inline(never)]
+unsafe extern "C" fn recycle_done_any(
     pool: *const lanepipe_pool_t,
     shard: u32,
     moved: *mut usize,
@@ -610,6 +840,37 @@ pub unsafe extern "C" fn lanepipe_pool_push_recycled(
 /// Pointers are null or valid as described, and the calling thread has the role described.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lanepipe_pool_pop_recycled(
+    pool: *const lanepipe_pool_t,
+    shard: u32,
+    kind: u32,
+    buffers: *mut lanepipe_buffer_t,
+    max: usize,
+    count: *mut usize,
+) -> lanepipe_status_t {
+    if max == 1
+        && let Some(pool) = single(pool, buffers, count)
+        // SAFETY: the caller's contract; it is the drain thread of the shard.
+        && let Some(buffer) = unsafe { pool.pop_recycled_one(shard, kind) }
+    {
+        // SAFETY: checked, and the caller's contract.
+        unsafe {
+            buffers.cast::<Buffer>().write(buffer);
+            *count = 1;
+        }
+        return Status::LANEPIPE_OK;
+    }
+    // SAFETY: the caller's contract.
+    unsafe { pop_recycled_any(pool, shard, kind, buffers, max, count) }
+}
+
+/// `lanepipe_pool_pop_recycled` of any number of buffers.
+///
+/// # Safety
+///
+/// As there.
+#[cold]
+#[inline(never)]
+unsafe extern "C" fn pop_recycled_any(
     pool: *const lanepipe_pool_t,
     shard: u32,
     kind: u32,

@@ -3,8 +3,10 @@
 //! Only the device can make two threads hold one buffer, by publishing it on two queues: [`Ledger::claim`] lets one win.
 
 use crate::status::Status;
-use crate::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 use core::ptr;
+// Of `core` also in models: no protocol reads the words, so models need not explore them.
+use core::sync::atomic::{AtomicU32, Ordering};
+use std::alloc::{Layout, alloc_zeroed};
 
 /// Where a buffer is.
 #[repr(u8)]
@@ -67,8 +69,9 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// The shard is below 256; of the kind, only the low 8 bits come back.
     const fn pack(place: Place, shard: u32, kind: u32) -> u32 {
-        place as u32 | (shard & 0xff) << 8 | (kind & 0xff) << 16
+        place as u32 | shard << 8 | kind << 16
     }
 
     fn unpack(word: u32) -> Self {
@@ -78,42 +81,52 @@ impl Entry {
     }
 }
 
-const SEGMENT_BITS: u32 = 12;
-const SEGMENT_WORDS: usize = 1 << SEGMENT_BITS;
-const SEGMENTS: usize = 1024;
 /// Most buffers a ledger can track.
-pub const MAX_BUFFERS: u32 = (SEGMENTS * SEGMENT_WORDS) as u32 - 1;
+pub const MAX_BUFFERS: u32 = (1 << 22) - 1;
 
-type Segment = [AtomicU32; SEGMENT_WORDS];
-
-/// The ledger. Ids start at 1; segments appear as ids are reserved and stay until the ledger is dropped.
+/// The ledger. Ids start at 1.
 pub struct Ledger {
-    segments: Box<[AtomicPtr<Segment>]>,
+    // A word for every possible id. The system provides the memory as it is first used, and an access is one store: each
+    // hop of each buffer makes one.
+    words: Box<[AtomicU32]>,
     // Ids below this are reserved.
     next: AtomicU32,
+    // The highest `next` ever.
+    known: AtomicU32,
 }
 
 impl Ledger {
     /// An empty ledger.
     pub fn new() -> Result<Self, Status> {
-        let segments = super::build(SEGMENTS as u32, || Ok(AtomicPtr::new(ptr::null_mut())))?;
-        Ok(Self { segments, next: AtomicU32::new(1) })
+        let layout = Layout::array::<AtomicU32>(MAX_BUFFERS as usize + 1).map_err(|_| Status::LANEPIPE_E_TOO_LARGE)?;
+        // SAFETY: the layout is not empty.
+        let words = unsafe { alloc_zeroed(layout) }.cast::<AtomicU32>();
+        if words.is_null() {
+            return Err(Status::LANEPIPE_E_NO_MEMORY);
+        }
+        let words = ptr::slice_from_raw_parts_mut(words, MAX_BUFFERS as usize + 1);
+        Ok(Self {
+            // SAFETY: allocated as such a slice is; zero is a valid word.
+            words: unsafe { Box::from_raw(words) },
+            next: AtomicU32::new(1),
+            known: AtomicU32::new(1),
+        })
     }
 
+    /// The word of an id that may never have been reserved; `None` for 0 and for what cannot be an id.
+    #[inline(always)]
     fn word(&self, id: u32) -> Option<&AtomicU32> {
-        // Relaxed: an id reaches another thread through a release/acquire pair of the queue or map that carries it, and
-        // the segment was stored before the id was given out.
-        let segment = self.segments.get((id >> SEGMENT_BITS) as usize)?.load(Ordering::Relaxed);
-        // SAFETY: a non-null segment was leaked by `reserve` and lives until the ledger is dropped.
-        unsafe { segment.as_ref() }.map(|segment| &segment[id as usize & (SEGMENT_WORDS - 1)])
+        if id.wrapping_sub(1) >= MAX_BUFFERS {
+            return None;
+        }
+        // SAFETY: there are `MAX_BUFFERS + 1` words.
+        Some(unsafe { self.words.get_unchecked(id as usize) })
     }
 
-    /// Writes down where buffer `id` is. Id 0 and ids never reserved are ignored.
-    #[inline]
+    /// Writes down where buffer `id` is. Id 0 is ignored, and so is what is written for ids never reserved.
+    #[inline(always)]
     pub fn set(&self, id: u32, place: Place, shard: u32, kind: u32) {
-        if id != 0
-            && let Some(word) = self.word(id)
-        {
+        if let Some(word) = self.word(id) {
             // Relaxed: see the module documentation.
             word.store(Entry::pack(place, shard, kind), Ordering::Relaxed);
         }
@@ -139,10 +152,10 @@ impl Ledger {
     /// Where buffer `id` is; `None` for id 0 and ids never reserved.
     #[inline]
     pub fn get(&self, id: u32) -> Option<Entry> {
-        if id == 0 {
+        // Relaxed, both: see the module documentation. What brought the id also brought the mark behind it.
+        if id >= self.known.load(Ordering::Relaxed) {
             return None;
         }
-        // Relaxed: see the module documentation.
         self.word(id).map(|word| Entry::unpack(word.load(Ordering::Relaxed)))
     }
 
@@ -151,16 +164,11 @@ impl Ledger {
     pub fn reserve(&self, count: u32, kind: u32) -> Result<u32, Status> {
         let first = self.next.load(Ordering::Relaxed);
         let end = first.checked_add(count).filter(|end| *end <= MAX_BUFFERS).ok_or(Status::LANEPIPE_E_TOO_LARGE)?;
-        for index in (first >> SEGMENT_BITS)..=((end - 1) >> SEGMENT_BITS) {
-            let slot = &self.segments[index as usize];
-            if slot.load(Ordering::Relaxed).is_null() {
-                slot.store(Self::allocate_segment()?, Ordering::Relaxed);
-            }
-        }
         for id in first..end {
             self.set(id, Place::Device, 0, kind);
         }
         self.next.store(end, Ordering::Relaxed);
+        self.known.fetch_max(end, Ordering::Relaxed);
         Ok(first)
     }
 
@@ -171,11 +179,6 @@ impl Ledger {
             self.set(id, Place::Gone, 0, 0);
         }
         self.next.store(first, Ordering::Relaxed);
-    }
-
-    fn allocate_segment() -> Result<*mut Segment, Status> {
-        let words = super::build(SEGMENT_WORDS as u32, || Ok(AtomicU32::new(0)))?;
-        Ok(Box::into_raw(words).cast())
     }
 
     /// Runs `f` on every reserved id that is not gone.
@@ -193,20 +196,6 @@ impl Ledger {
             self.set(id, Place::Gone, 0, 0);
         }
         self.next.store(1, Ordering::Relaxed);
-    }
-}
-
-impl Drop for Ledger {
-    fn drop(&mut self) {
-        for slot in &self.segments {
-            let segment = slot.load(Ordering::Relaxed);
-            if !segment.is_null() {
-                // SAFETY: `reserve` stored it from a boxed slice of `SEGMENT_WORDS` words, and nobody else frees it.
-                drop(unsafe {
-                    Box::from_raw(ptr::slice_from_raw_parts_mut(segment.cast::<AtomicU32>(), SEGMENT_WORDS))
-                });
-            }
-        }
     }
 }
 

@@ -166,6 +166,7 @@ impl Pool {
     }
 
     /// The geometry.
+    #[inline(always)]
     pub fn config(&self) -> &PoolConfig {
         &self.config
     }
@@ -176,6 +177,7 @@ impl Pool {
     }
 
     /// Live shards. Any thread.
+    #[inline(always)]
     pub fn live_shards(&self) -> u32 {
         // Relaxed: changes only at rest.
         self.live_shards.load(Ordering::Relaxed)
@@ -231,15 +233,25 @@ impl Pool {
         if self.running.is_taken() { Err(Status::LANEPIPE_E_STATE) } else { Ok(()) }
     }
 
+    #[inline(always)]
     pub(crate) fn check_kind(&self, kind: u32) -> Result<(), Status> {
         if kind < self.config.kinds { Ok(()) } else { Err(Status::LANEPIPE_E_KIND) }
     }
 
     /// The index of a shard argument, folded by the live count.
+    #[inline(always)]
     pub fn fold(&self, shard: u32) -> usize {
-        (shard % self.live_shards()) as usize
+        let live = self.live_shards();
+        if shard < live { shard as usize } else { Self::fold_foreign(shard, live) }
     }
 
+    /// Out of line: a division takes longer than what hot paths do between two of them.
+    #[cold]
+    fn fold_foreign(shard: u32, live: u32) -> usize {
+        shard.checked_rem(live).unwrap_or_default() as usize
+    }
+
+    #[inline(always)]
     fn lane(&self, shard: usize, kind: u32) -> &Lane {
         &self.lanes[shard * self.config.kinds as usize + kind as usize]
     }
@@ -249,11 +261,12 @@ impl Pool {
     /// # Safety
     ///
     /// The caller is the drain thread of the shard. `payloads` is readable for one payload per buffer.
-    #[inline]
+    #[inline(always)]
     pub unsafe fn push_ready(&self, shard: u32, buffers: &[Buffer], payloads: *const u8) -> usize {
-        self.note_ready(shard, buffers);
+        let at = self.fold(shard);
+        let note = |buffer: &Buffer| self.note(buffer, Place::Ready, at);
         // SAFETY: forwarded.
-        let pushed = unsafe { self.ready(shard).push(buffers, payloads) };
+        let pushed = unsafe { self.ready(shard).push_noted(buffers, payloads, note) };
         self.note_kept(shard, buffers.get(pushed..).unwrap_or_default());
         pushed
     }
@@ -264,20 +277,12 @@ impl Pool {
     ///
     /// As for [`Pool::push_ready`].
     pub unsafe fn wait_push_ready(&self, shard: u32, buffers: &[Buffer], payloads: *const u8, deadline: u64) -> usize {
-        self.note_ready(shard, buffers);
+        let at = self.fold(shard);
+        let note = |buffer: &Buffer| self.note(buffer, Place::Ready, at);
         // SAFETY: forwarded.
-        let pushed = unsafe { self.ready(shard).wait_push(buffers, payloads, deadline) };
+        let pushed = unsafe { self.ready(shard).wait_push_noted(buffers, payloads, deadline, note) };
         self.note_kept(shard, buffers.get(pushed..).unwrap_or_default());
         pushed
-    }
-
-    /// Before a push: afterwards the collect thread may have moved the buffers on.
-    #[inline]
-    fn note_ready(&self, shard: u32, buffers: &[Buffer]) {
-        let shard = self.fold(shard);
-        for buffer in buffers {
-            self.note(buffer, Place::Ready, shard);
-        }
     }
 
     /// What was not pushed is still with the drain thread.
@@ -294,14 +299,12 @@ impl Pool {
     ///
     /// The caller is the collect thread of the shard. `buffers` is writable for `max` elements, `payloads` for as many
     /// payloads.
-    #[inline]
+    #[inline(always)]
     pub unsafe fn pop_ready(&self, shard: u32, buffers: *mut Buffer, payloads: *mut u8, max: usize) -> usize {
+        let at = self.fold(shard);
+        let note = |buffer: &Buffer| self.note(buffer, Place::Collect, at);
         // SAFETY: forwarded.
-        unsafe {
-            let count = self.ready(shard).pop(buffers, payloads, max);
-            self.note_collected(shard, buffers, count);
-            count
-        }
+        unsafe { self.ready(shard).pop_noted(buffers, payloads, max, note) }
     }
 
     /// As [`Pool::pop_ready`], but waits for the first element up to `deadline`.
@@ -321,27 +324,14 @@ impl Pool {
         max: usize,
         deadline: u64,
     ) -> Result<usize, WaitEnd> {
+        let at = self.fold(shard);
+        let note = |buffer: &Buffer| self.note(buffer, Place::Collect, at);
         // SAFETY: forwarded.
-        unsafe {
-            let count = self.ready(shard).wait_pop(buffers, payloads, max, deadline)?;
-            self.note_collected(shard, buffers, count);
-            Ok(count)
-        }
-    }
-
-    /// # Safety
-    ///
-    /// `buffers` holds `count` elements.
-    #[inline]
-    unsafe fn note_collected(&self, shard: u32, buffers: *const Buffer, count: usize) {
-        let shard = self.fold(shard);
-        for index in 0..count {
-            // SAFETY: forwarded.
-            self.note(unsafe { &*buffers.add(index) }, Place::Collect, shard);
-        }
+        unsafe { self.ready(shard).wait_pop_noted(buffers, payloads, max, deadline, note) }
     }
 
     /// The ready ring of `shard`, folded.
+    #[inline(always)]
     pub fn ready(&self, shard: u32) -> &ReadyQueue {
         &self.ready[self.fold(shard)]
     }
@@ -362,13 +352,24 @@ impl Pool {
     }
 
     /// Writes down that `buffer` is at `place` of `shard`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn note(&self, buffer: &Buffer, place: Place, shard: usize) {
         self.ledger.set(buffer.id, place, shard as u32, buffer.kind);
     }
 
     /// Checks the buffers that a caller hands in: kinds always, identity and place where the pool is strict.
+    #[inline(always)]
     pub fn check_incoming(&self, buffers: &[Buffer]) -> Result<(), Status> {
+        let kinds = self.config.kinds;
+        let sound = |buffer: &Buffer| buffer.dev != 0 && buffer.kind < kinds;
+        if !self.config.strict && buffers.iter().all(sound) {
+            return Ok(());
+        }
+        self.check_each(buffers)
+    }
+
+    #[cold]
+    fn check_each(&self, buffers: &[Buffer]) -> Result<(), Status> {
         for (position, buffer) in buffers.iter().enumerate() {
             if buffer.dev == 0 {
                 return self.refuse(Status::LANEPIPE_E_INVALID, buffer);
@@ -404,16 +405,12 @@ impl Pool {
     /// # Safety
     ///
     /// The caller is the collect thread of the shard.
+    #[inline]
     pub unsafe fn push_done(&self, shard: u32, buffers: &[Buffer]) -> usize {
         let shard = self.fold(shard);
-        let ring = &self.done[shard];
-        // Before the push: afterwards the consumer may have moved the buffer on.
-        for buffer in buffers {
-            self.note(buffer, Place::Done, shard);
-        }
         // SAFETY: the caller is the ring's sole producer.
-        let pushed = unsafe { ring.push_slice(buffers) };
-        for buffer in &buffers[pushed..] {
+        let pushed = unsafe { self.give(&self.done[shard], buffers, Place::Done, shard) };
+        for buffer in buffers.get(pushed..).unwrap_or_default() {
             self.note(buffer, Place::Collect, shard);
         }
         pushed
@@ -424,6 +421,7 @@ impl Pool {
     /// # Safety
     ///
     /// The caller is the replenish thread.
+    #[inline]
     pub unsafe fn pop_done(&self, shard: u32, out: &mut [MaybeUninit<Buffer>]) -> usize {
         let shard = self.fold(shard);
         // SAFETY: the caller is the ring's sole consumer.
@@ -445,17 +443,21 @@ impl Pool {
     /// # Safety
     ///
     /// The caller is the replenish thread, or the owner while no thread runs. The kind is in range.
+    #[inline]
     pub unsafe fn push_recycled(&self, shard: u32, buffer: &Buffer) -> bool {
-        let shard = self.fold(shard);
-        let before = self.ledger.get(buffer.id);
-        // Before the push: afterwards the drain thread may have handed the buffer to the device.
-        self.note(buffer, Place::Recycled, shard);
+        // SAFETY: forwarded.
+        unsafe { self.push_recycled_run(self.fold(shard), buffer.kind, core::slice::from_ref(buffer)) == 1 }
+    }
+
+    /// Stores buffers of one kind in a lane, as many as fit and with one index change; returns how many.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Pool::push_recycled`].
+    #[inline(always)]
+    unsafe fn push_recycled_run(&self, shard: usize, kind: u32, buffers: &[Buffer]) -> usize {
         // SAFETY: the caller is the lane's sole producer.
-        let pushed = unsafe { self.lane(shard, buffer.kind).recycled.push(buffer) };
-        if let (false, Some(entry)) = (pushed, before) {
-            self.note(buffer, entry.place, entry.shard as usize);
-        }
-        pushed
+        unsafe { self.give(&self.lane(shard, kind).recycled, buffers, Place::Recycled, shard) }
     }
 
     /// Takes buffers from a lane, oldest first; they count as at the device. Returns how many.
@@ -463,6 +465,7 @@ impl Pool {
     /// # Safety
     ///
     /// The caller is the drain thread of the shard, or the owner while no thread runs. The kind is in range.
+    #[inline]
     pub unsafe fn pop_recycled(&self, shard: u32, kind: u32, out: &mut [MaybeUninit<Buffer>]) -> usize {
         let shard = self.fold(shard);
         // SAFETY: the caller is the lane's sole consumer.
@@ -472,14 +475,66 @@ impl Pool {
     /// # Safety
     ///
     /// The caller is the sole consumer of `ring`.
+    #[inline]
     unsafe fn take(&self, ring: &Ring<Buffer>, out: &mut [MaybeUninit<Buffer>], place: Place, shard: usize) -> usize {
-        // SAFETY: forwarded.
-        let count = unsafe { ring.pop_slice(out) };
-        for buffer in &out[..count] {
-            // SAFETY: `pop_slice` filled the first `count` elements.
-            self.note(unsafe { buffer.assume_init_ref() }, place, shard);
+        let to = out.as_mut_ptr().cast::<Buffer>();
+        // SAFETY: forwarded; both runs together are at most as long as `out`.
+        unsafe {
+            ring.read_run(out.len(), |first, second| {
+                self.pass(first, to, place, shard);
+                if !second.is_empty() {
+                    self.pass_wrapped(second, to.add(first.len()), place, shard);
+                }
+                first.len() + second.len()
+            })
         }
-        count
+    }
+
+    /// Stores as many of `buffers` in `ring` as fit; returns how many.
+    ///
+    /// # Safety
+    ///
+    /// The caller is the sole producer of `ring`.
+    #[inline]
+    unsafe fn give(&self, ring: &Ring<Buffer>, buffers: &[Buffer], place: Place, shard: usize) -> usize {
+        // SAFETY: forwarded; both runs together are at most as long as `buffers`, and both are filled.
+        unsafe {
+            ring.write_run(buffers.len(), |first, second| {
+                let (head, tail) = buffers.split_at_unchecked(first.len());
+                self.pass(head, first.as_mut_ptr().cast(), place, shard);
+                if !second.is_empty() {
+                    let tail = tail.get_unchecked(..second.len());
+                    self.pass_wrapped(tail, second.as_mut_ptr().cast(), place, shard);
+                }
+                first.len() + second.len()
+            })
+        }
+    }
+
+    /// Copies `from` to `to` and writes down where the buffers are then. A caller that publishes them does so afterwards,
+    /// because their next holder may move them on at once.
+    ///
+    /// # Safety
+    ///
+    /// `to` is writable for as many buffers as there are in `from`, and does not overlap it.
+    #[inline(always)]
+    unsafe fn pass(&self, from: &[Buffer], to: *mut Buffer, place: Place, shard: usize) {
+        for (index, buffer) in from.iter().enumerate() {
+            // SAFETY: forwarded.
+            unsafe { to.add(index).copy_from_nonoverlapping(buffer, 1) };
+            self.note(buffer, place, shard);
+        }
+    }
+
+    /// [`Pool::pass`] for the rare second run, which need not make every caller longer.
+    ///
+    /// # Safety
+    ///
+    /// As there.
+    #[cold]
+    unsafe fn pass_wrapped(&self, from: &[Buffer], to: *mut Buffer, place: Place, shard: usize) {
+        // SAFETY: forwarded.
+        unsafe { self.pass(from, to, place, shard) };
     }
 
     /// Buffers in one lane. Any thread; exact at rest.
@@ -516,6 +571,7 @@ impl Pool {
     }
 
     /// Guards of the queue ends for pools that check for overlap; `None` where they do not.
+    #[inline(always)]
     pub(crate) fn enter<'a, G>(&self, enter: impl FnOnce() -> Option<G> + 'a) -> Result<Option<G>, Status> {
         if !self.config.check_overlap {
             return Ok(None);
@@ -538,6 +594,178 @@ impl Pool {
     pub(crate) fn lane_ring(&self, shard: u32, kind: u32) -> &Ring<Buffer> {
         &self.lane(self.fold(shard), kind).recycled
     }
+}
+
+/// One buffer at a time, the step that hot paths make most: no loop, no call and no frame on the way of success. All else
+/// (no room, nothing there, an argument to refuse, a pool with checks) is left to the general forms, which find the queues
+/// as they were.
+impl Pool {
+    /// The shard of an argument that needs no folding, in a pool that makes no optional checks.
+    #[inline(always)]
+    fn plain(&self, shard: u32) -> Option<usize> {
+        if self.config.strict | self.config.check_overlap || shard >= self.live_shards() {
+            return None;
+        }
+        Some(shard as usize)
+    }
+
+    #[inline(always)]
+    fn is_sound(&self, buffer: &Buffer) -> bool {
+        buffer.dev != 0 && buffer.kind < self.config.kinds
+    }
+
+    /// Whether the buffer is in the ready ring now, as by [`Pool::push_ready`].
+    ///
+    /// # Safety
+    ///
+    /// As for [`Pool::push_ready`].
+    #[inline(always)]
+    pub(crate) unsafe fn push_ready_one(&self, shard: u32, buffer: Buffer, payload: *const u8) -> bool {
+        let Some(at) = self.plain(shard) else {
+            return false;
+        };
+        let (Some(ready), true) = (self.ready.get(at), self.is_sound(&buffer)) else {
+            return false;
+        };
+        // SAFETY: forwarded.
+        unsafe { ready.push_one(buffer, payload, |buffer| self.note(buffer, Place::Ready, at)) }
+    }
+
+    /// Whether a buffer was taken, as by [`Pool::pop_ready`].
+    ///
+    /// # Safety
+    ///
+    /// As for [`Pool::pop_ready`] of one.
+    #[inline(always)]
+    pub(crate) unsafe fn pop_ready_one(&self, shard: u32, buffer: *mut Buffer, payload: *mut u8) -> bool {
+        let Some(at) = self.plain(shard) else {
+            return false;
+        };
+        let Some(ready) = self.ready.get(at) else {
+            return false;
+        };
+        // SAFETY: forwarded.
+        unsafe { ready.pop_one(buffer, payload, |buffer| self.note(buffer, Place::Collect, at)) }
+    }
+
+    /// Whether the buffer is in the done ring now, as by [`Pool::push_done`].
+    ///
+    /// # Safety
+    ///
+    /// As for [`Pool::push_done`].
+    #[inline(always)]
+    pub(crate) unsafe fn push_done_one(&self, shard: u32, buffer: &Buffer) -> bool {
+        let Some(at) = self.plain(shard) else {
+            return false;
+        };
+        let (Some(ring), true) = (self.done.get(at), self.is_sound(buffer)) else {
+            return false;
+        };
+        // Before the push: afterwards the consumer may have moved the buffer on. If the ring is full, the general form
+        // writes the word again.
+        self.note(buffer, Place::Done, at);
+        // SAFETY: the caller is the ring's sole producer.
+        unsafe { push_one(ring, buffer) }
+    }
+
+    /// Moves the only buffer of a done ring on, as [`Pool::recycle_done`]; `None` if there is not exactly one.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Pool::recycle_done`].
+    #[inline(always)]
+    pub(crate) unsafe fn recycle_done_one(&self, shard: u32) -> Option<usize> {
+        let at = self.plain(shard)?;
+        let ring = self.done.get(at)?;
+        if ring.len() != 1 {
+            return None;
+        }
+        // SAFETY: the caller is the ring's sole consumer.
+        let buffer = unsafe { pop_one(ring) }?;
+        // Its word is written by the next step alone: the buffer is not seen in between but by an audit, which is only a
+        // snapshot then.
+        // SAFETY: forwarded.
+        if unsafe { self.push_lane_one(at, buffer) } {
+            return Some(1);
+        }
+        Some(self.retire_counted(shard, buffer))
+    }
+
+    /// # Safety
+    ///
+    /// The caller is the sole producer of the shard's lanes.
+    #[inline(always)]
+    unsafe fn push_lane_one(&self, at: usize, buffer: Buffer) -> bool {
+        let Some(lane) = self.lanes.get(at * self.config.kinds as usize + buffer.kind as usize) else {
+            return false;
+        };
+        // Before the push: afterwards the drain thread may have handed the buffer to the device. If the lane is full, the
+        // caller finds another place.
+        self.note(&buffer, Place::Recycled, at);
+        // SAFETY: forwarded.
+        unsafe { push_one(&lane.recycled, &buffer) }
+    }
+
+    #[cold]
+    fn retire_counted(&self, shard: u32, buffer: Buffer) -> usize {
+        usize::from(self.retire(shard, buffer).is_ok())
+    }
+
+    /// The oldest buffer of a lane, as by [`Pool::pop_recycled`].
+    ///
+    /// # Safety
+    ///
+    /// As for [`Pool::pop_recycled`].
+    #[inline(always)]
+    pub(crate) unsafe fn pop_recycled_one(&self, shard: u32, kind: u32) -> Option<Buffer> {
+        let at = self.plain(shard)?;
+        if kind >= self.config.kinds {
+            return None;
+        }
+        let lane = self.lanes.get(at * self.config.kinds as usize + kind as usize)?;
+        // SAFETY: the caller is the lane's sole consumer.
+        let buffer = unsafe { pop_one(&lane.recycled) }?;
+        self.note(&buffer, Place::Device, at);
+        Some(buffer)
+    }
+}
+
+/// [`Ring::push`]; a closure of its own makes it part of every caller, and nothing is stored only to be loaded again.
+///
+/// # Safety
+///
+/// As there.
+#[inline(always)]
+unsafe fn push_one(ring: &Ring<Buffer>, buffer: &Buffer) -> bool {
+    // SAFETY: forwarded; the closure fills as many slots as it tells.
+    let pushed = unsafe {
+        ring.write_run(1, |first, _| match first {
+            [slot, ..] => {
+                slot.write(*buffer);
+                1
+            }
+            [] => 0,
+        })
+    };
+    pushed != 0
+}
+
+/// [`Ring::pop`], likewise.
+///
+/// # Safety
+///
+/// As there.
+#[inline(always)]
+unsafe fn pop_one(ring: &Ring<Buffer>) -> Option<Buffer> {
+    let mut taken = None;
+    // SAFETY: forwarded.
+    unsafe {
+        ring.read_run(1, |first, _| {
+            taken = first.first().copied();
+            usize::from(taken.is_some())
+        })
+    };
+    taken
 }
 
 /// Builds a fixed array without aborting when memory is short.

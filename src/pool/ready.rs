@@ -53,10 +53,26 @@ impl ReadyQueue {
     /// # Safety
     ///
     /// The caller is the drain thread of the shard. `payloads` is readable for one payload per buffer.
-    #[inline]
+    #[inline(always)]
     pub unsafe fn push(&self, buffers: &[Buffer], payloads: *const u8) -> usize {
         // SAFETY: forwarded.
-        let pushed = unsafe { self.store(buffers, payloads) };
+        unsafe { self.push_noted(buffers, payloads, |_| ()) }
+    }
+
+    /// As [`ReadyQueue::push`]; `note` sees each buffer that is stored, before the collect thread can.
+    ///
+    /// # Safety
+    ///
+    /// As for [`ReadyQueue::push`].
+    #[inline(always)]
+    pub(super) unsafe fn push_noted(
+        &self,
+        buffers: &[Buffer],
+        payloads: *const u8,
+        note: impl Fn(&Buffer) + Copy,
+    ) -> usize {
+        // SAFETY: forwarded.
+        let pushed = unsafe { self.store(buffers, payloads, note) };
         if pushed != 0 {
             self.items.notify();
         }
@@ -70,11 +86,28 @@ impl ReadyQueue {
     ///
     /// As for [`ReadyQueue::push`].
     pub unsafe fn wait_push(&self, buffers: &[Buffer], payloads: *const u8, deadline: u64) -> usize {
+        // SAFETY: forwarded.
+        unsafe { self.wait_push_noted(buffers, payloads, deadline, |_| ()) }
+    }
+
+    /// As [`ReadyQueue::wait_push`], with the `note` of [`ReadyQueue::push_noted`].
+    ///
+    /// # Safety
+    ///
+    /// As for [`ReadyQueue::push`].
+    pub(super) unsafe fn wait_push_noted(
+        &self,
+        buffers: &[Buffer],
+        payloads: *const u8,
+        deadline: u64,
+        note: impl Fn(&Buffer) + Copy,
+    ) -> usize {
         let mut stored = 0;
         while stored < buffers.len() {
             let outcome = self.space.wait_until(deadline, SPIN, || {
+                let rest = buffers.get(stored..).unwrap_or_default();
                 // SAFETY: forwarded; the payloads of the stored elements are skipped.
-                let more = unsafe { self.push(&buffers[stored..], payloads.wrapping_add(stored * self.payload_size)) };
+                let more = unsafe { self.push_noted(rest, payloads.wrapping_add(stored * self.payload_size), note) };
                 (more != 0).then_some(more)
             });
             match outcome {
@@ -85,20 +118,94 @@ impl ReadyQueue {
         stored
     }
 
+    /// [`ReadyQueue::push_noted`] of one buffer; false, and nothing done, if the ring is full or the payload of a size
+    /// without a short copy.
+    ///
+    /// # Safety
+    ///
+    /// As for [`ReadyQueue::push`].
+    #[inline(always)]
+    pub(super) unsafe fn push_one(&self, buffer: Buffer, payload: *const u8, note: impl Fn(&Buffer)) -> bool {
+        // SAFETY: the caller is the ring's sole producer until `publish`.
+        unsafe {
+            let runs = self.ring.claim(1);
+            if runs.first_count == 0 {
+                return false;
+            }
+            let to = runs.first.add(HEADER);
+            match self.payload_size {
+                32 => ptr::copy_nonoverlapping(payload, to, 32),
+                40 => ptr::copy_nonoverlapping(payload, to, 40),
+                _ => return false,
+            }
+            note(&buffer);
+            ptr::write_unaligned(runs.first.cast(), buffer);
+            self.ring.publish(1);
+        }
+        self.items.notify();
+        true
+    }
+
     /// Takes up to `buffers.len()` elements and wakes a waiting producer; returns how many. Never blocks.
     ///
     /// # Safety
     ///
     /// The caller is the collect thread of the shard. `buffers` is writable for `max` elements, `payloads` for as many
     /// payloads.
-    #[inline]
+    #[inline(always)]
     pub unsafe fn pop(&self, buffers: *mut Buffer, payloads: *mut u8, max: usize) -> usize {
         // SAFETY: forwarded.
-        let popped = unsafe { self.load(buffers, payloads, max) };
+        unsafe { self.pop_noted(buffers, payloads, max, |_| ()) }
+    }
+
+    /// As [`ReadyQueue::pop`]; `note` sees each buffer that is taken.
+    ///
+    /// # Safety
+    ///
+    /// As for [`ReadyQueue::pop`].
+    #[inline(always)]
+    pub(super) unsafe fn pop_noted(
+        &self,
+        buffers: *mut Buffer,
+        payloads: *mut u8,
+        max: usize,
+        note: impl Fn(&Buffer) + Copy,
+    ) -> usize {
+        // SAFETY: forwarded.
+        let popped = unsafe { self.load(buffers, payloads, max, note) };
         if popped != 0 {
             self.space.notify();
         }
         popped
+    }
+
+    /// [`ReadyQueue::pop_noted`] of one buffer; false, and nothing done, if the ring is empty or the payload of a size
+    /// without a short copy.
+    ///
+    /// # Safety
+    ///
+    /// As for [`ReadyQueue::pop`].
+    #[inline(always)]
+    pub(super) unsafe fn pop_one(&self, buffer: *mut Buffer, payload: *mut u8, note: impl Fn(&Buffer)) -> bool {
+        // SAFETY: the caller is the ring's sole consumer until `release`, and vouches for the room.
+        unsafe {
+            let runs = self.ring.front(1);
+            if runs.first_count == 0 {
+                return false;
+            }
+            let from = runs.first.add(HEADER).cast_const();
+            match self.payload_size {
+                32 => ptr::copy_nonoverlapping(from, payload, 32),
+                40 => ptr::copy_nonoverlapping(from, payload, 40),
+                _ => return false,
+            }
+            // The whole buffer as one move: the caller's next step loads it so.
+            ptr::copy_nonoverlapping(runs.first.cast_const(), buffer.cast(), HEADER);
+            note(&*buffer);
+            self.ring.release(1);
+        }
+        self.space.notify();
+        true
     }
 
     /// As [`ReadyQueue::pop`], but waits for the first element up to `deadline`.
@@ -117,9 +224,30 @@ impl ReadyQueue {
         max: usize,
         deadline: u64,
     ) -> Result<usize, WaitEnd> {
+        // SAFETY: forwarded.
+        unsafe { self.wait_pop_noted(buffers, payloads, max, deadline, |_| ()) }
+    }
+
+    /// As [`ReadyQueue::wait_pop`], with the `note` of [`ReadyQueue::pop_noted`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`ReadyQueue::wait_pop`].
+    ///
+    /// # Safety
+    ///
+    /// As for [`ReadyQueue::pop`].
+    pub(super) unsafe fn wait_pop_noted(
+        &self,
+        buffers: *mut Buffer,
+        payloads: *mut u8,
+        max: usize,
+        deadline: u64,
+        note: impl Fn(&Buffer) + Copy,
+    ) -> Result<usize, WaitEnd> {
         self.items.wait_until(deadline, SPIN, || {
             // SAFETY: forwarded.
-            let popped = unsafe { self.pop(buffers, payloads, max) };
+            let popped = unsafe { self.pop_noted(buffers, payloads, max, note) };
             (popped != 0).then_some(popped)
         })
     }
@@ -167,14 +295,17 @@ impl ReadyQueue {
     /// # Safety
     ///
     /// As for [`ReadyQueue::push`].
-    #[inline]
-    unsafe fn store(&self, buffers: &[Buffer], payloads: *const u8) -> usize {
-        // SAFETY: the caller is the ring's sole producer until `publish`.
+    #[inline(always)]
+    unsafe fn store(&self, buffers: &[Buffer], payloads: *const u8, note: impl Fn(&Buffer) + Copy) -> usize {
+        // SAFETY: the caller is the ring's sole producer until `publish`; the runs are at most `buffers.len()` long.
         unsafe {
             let runs = self.ring.claim(buffers.len());
-            let (first, second) = buffers[..runs.count()].split_at(runs.first_count);
-            self.fill(runs.first, first, payloads);
-            self.fill(runs.second, second, payloads.wrapping_add(first.len() * self.payload_size));
+            let (source, first) = (buffers.as_ptr(), runs.first_count);
+            self.fill(runs.first, source, payloads, first, note);
+            if runs.second_count != 0 {
+                let payloads = payloads.wrapping_add(first * self.payload_size);
+                self.fill_wrapped(runs.second, source.wrapping_add(first), payloads, runs.second_count, note);
+            }
             self.ring.publish(runs.count());
             runs.count()
         }
@@ -183,64 +314,131 @@ impl ReadyQueue {
     /// # Safety
     ///
     /// As for [`ReadyQueue::pop`].
-    #[inline]
-    unsafe fn load(&self, buffers: *mut Buffer, payloads: *mut u8, max: usize) -> usize {
+    #[inline(always)]
+    unsafe fn load(&self, buffers: *mut Buffer, payloads: *mut u8, max: usize, note: impl Fn(&Buffer) + Copy) -> usize {
         // SAFETY: the caller is the ring's sole consumer until `release`, and vouches for the room.
         unsafe {
             let runs = self.ring.front(max);
-            let count = runs.count();
-            if count != 0 {
-                self.drain(runs.first, runs.first_count, buffers, payloads);
-                let payloads = payloads.wrapping_add(runs.first_count * self.payload_size);
-                self.drain(runs.second, runs.second_count, buffers.wrapping_add(runs.first_count), payloads);
-                self.ring.release(count);
+            let (count, first) = (runs.count(), runs.first_count);
+            if count == 0 {
+                return 0;
             }
+            self.drain(runs.first, buffers, payloads, first, note);
+            if runs.second_count != 0 {
+                let payloads = payloads.wrapping_add(first * self.payload_size);
+                self.drain_wrapped(runs.second, buffers.wrapping_add(first), payloads, runs.second_count, note);
+            }
+            self.ring.release(count);
             count
         }
     }
 
+    /// Fills slots.
+    ///
     /// # Safety
     ///
-    /// `slots` has room for `buffers.len()` elements; `payloads` is readable for as many payloads.
+    /// `slots` has room for `count` elements; `buffers` and `payloads` hold as many.
     #[inline(always)]
-    unsafe fn fill(&self, slots: *mut u8, buffers: &[Buffer], payloads: *const u8) {
-        // SAFETY: forwarded; a known size makes each copy a few moves.
+    unsafe fn fill(
+        &self,
+        slots: *mut u8,
+        buffers: *const Buffer,
+        payloads: *const u8,
+        count: usize,
+        note: impl Fn(&Buffer),
+    ) {
+        // SAFETY: forwarded. A constant size makes each copy a few moves.
         unsafe {
             match self.payload_size {
-                32 => fill::<32>(slots, buffers, payloads),
-                40 => fill::<40>(slots, buffers, payloads),
-                size => {
-                    for (index, buffer) in buffers.iter().enumerate() {
-                        let slot = slots.add(index * (HEADER + size));
-                        ptr::write_unaligned(slot.cast(), *buffer);
-                        if size != 0 {
-                            ptr::copy_nonoverlapping(payloads.add(index * size), slot.add(HEADER), size);
-                        }
-                    }
-                }
+                32 => fill(32, slots, buffers, payloads, count, note),
+                40 => fill(40, slots, buffers, payloads, count, note),
+                size => fill(size, slots, buffers, payloads, count, note),
             }
         }
     }
 
+    /// [`ReadyQueue::fill`] for the rare second run, which need not make its caller longer.
+    ///
+    /// # Safety
+    ///
+    /// As there.
+    #[cold]
+    unsafe fn fill_wrapped(
+        &self,
+        slots: *mut u8,
+        buffers: *const Buffer,
+        payloads: *const u8,
+        count: usize,
+        note: impl Fn(&Buffer),
+    ) {
+        // SAFETY: forwarded.
+        unsafe { self.fill(slots, buffers, payloads, count, note) };
+    }
+
+    /// Empties slots.
+    ///
     /// # Safety
     ///
     /// `slots` holds `count` elements; `buffers` and `payloads` have room for as many.
     #[inline(always)]
-    unsafe fn drain(&self, slots: *const u8, count: usize, buffers: *mut Buffer, payloads: *mut u8) {
+    unsafe fn drain(
+        &self,
+        slots: *const u8,
+        buffers: *mut Buffer,
+        payloads: *mut u8,
+        count: usize,
+        note: impl Fn(&Buffer),
+    ) {
         // SAFETY: forwarded.
         unsafe {
             match self.payload_size {
-                32 => drain::<32>(slots, count, buffers, payloads),
-                40 => drain::<40>(slots, count, buffers, payloads),
-                size => {
-                    for index in 0..count {
-                        let slot = slots.add(index * (HEADER + size));
-                        buffers.add(index).write(ptr::read_unaligned(slot.cast()));
-                        if size != 0 {
-                            ptr::copy_nonoverlapping(slot.add(HEADER), payloads.add(index * size), size);
-                        }
-                    }
-                }
+                32 => drain(32, slots, buffers, payloads, count, note),
+                40 => drain(40, slots, buffers, payloads, count, note),
+                size => drain(size, slots, buffers, payloads, count, note),
+            }
+        }
+    }
+
+    /// [`ReadyQueue::drain`] for the second run, likewise.
+    ///
+    /// # Safety
+    ///
+    /// As there.
+    #[cold]
+    unsafe fn drain_wrapped(
+        &self,
+        slots: *const u8,
+        buffers: *mut Buffer,
+        payloads: *mut u8,
+        count: usize,
+        note: impl Fn(&Buffer),
+    ) {
+        // SAFETY: forwarded.
+        unsafe { self.drain(slots, buffers, payloads, count, note) };
+    }
+}
+
+/// # Safety
+///
+/// As for [`ReadyQueue::fill`]; `size` is the size of a payload.
+#[inline(always)]
+unsafe fn fill(
+    size: usize,
+    slots: *mut u8,
+    buffers: *const Buffer,
+    payloads: *const u8,
+    count: usize,
+    note: impl Fn(&Buffer),
+) {
+    for index in 0..count {
+        // SAFETY: forwarded. Whole buffers are moved as one, so that the next load of one need not wait for several
+        // stores.
+        unsafe {
+            let (slot, buffer) = (slots.add(index * (HEADER + size)), buffers.add(index));
+            note(&*buffer);
+            ptr::copy_nonoverlapping(buffer.cast(), slot, HEADER);
+            if size != 0 {
+                ptr::copy_nonoverlapping(payloads.add(index * size), slot.add(HEADER), size);
             }
         }
     }
@@ -248,30 +446,25 @@ impl ReadyQueue {
 
 /// # Safety
 ///
-/// As for [`ReadyQueue::fill`].
+/// As for [`ReadyQueue::drain`]; `size` is the size of a payload.
 #[inline(always)]
-unsafe fn fill<const SIZE: usize>(slots: *mut u8, buffers: &[Buffer], payloads: *const u8) {
-    for (index, buffer) in buffers.iter().enumerate() {
-        // SAFETY: forwarded.
-        unsafe {
-            let slot = slots.add(index * (HEADER + SIZE));
-            ptr::write_unaligned(slot.cast(), *buffer);
-            ptr::copy_nonoverlapping(payloads.add(index * SIZE), slot.add(HEADER), SIZE);
-        }
-    }
-}
-
-/// # Safety
-///
-/// As for [`ReadyQueue::drain`].
-#[inline(always)]
-unsafe fn drain<const SIZE: usize>(slots: *const u8, count: usize, buffers: *mut Buffer, payloads: *mut u8) {
+unsafe fn drain(
+    size: usize,
+    slots: *const u8,
+    buffers: *mut Buffer,
+    payloads: *mut u8,
+    count: usize,
+    note: impl Fn(&Buffer),
+) {
     for index in 0..count {
-        // SAFETY: forwarded.
+        // SAFETY: forwarded; see `fill`.
         unsafe {
-            let slot = slots.add(index * (HEADER + SIZE));
-            buffers.add(index).write(ptr::read_unaligned(slot.cast()));
-            ptr::copy_nonoverlapping(slot.add(HEADER), payloads.add(index * SIZE), SIZE);
+            let (slot, buffer) = (slots.add(index * (HEADER + size)), buffers.add(index));
+            ptr::copy_nonoverlapping(slot, buffer.cast(), HEADER);
+            note(&*buffer);
+            if size != 0 {
+                ptr::copy_nonoverlapping(slot.add(HEADER), payloads.add(index * size), size);
+            }
         }
     }
 }

@@ -41,9 +41,15 @@ impl Pool {
         let mut moved = 0;
         // SAFETY: forwarded.
         unsafe {
-            self.for_each_done(shard as u32, |buffer| {
-                if self.push_recycled(shard as u32, buffer) || self.retire(shard as u32, *buffer).is_ok() {
-                    moved += 1;
+            self.for_each_done(shard as u32, |batch| {
+                // Neighbours are mostly of one kind, and share an index change of its lane.
+                for run in batch.chunk_by(|one, next| one.kind == next.kind) {
+                    let kind = run.first().map_or(0, |buffer| buffer.kind);
+                    let stored = self.push_recycled_run(shard, kind, run);
+                    moved += stored;
+                    for buffer in run.get(stored..).unwrap_or_default() {
+                        moved += usize::from(self.retire(shard as u32, *buffer).is_ok());
+                    }
                 }
             });
         }
@@ -82,12 +88,14 @@ impl Pool {
     unsafe fn recycle_ring(&self, shard: u32, routed: &mut Routed, on_placed: &mut impl FnMut(&Buffer, Option<usize>)) {
         // SAFETY: forwarded.
         unsafe {
-            self.for_each_done(shard, |buffer| {
-                let target = self.route(buffer, shard as usize, routed);
-                if target.is_some() || self.retire(shard, *buffer).is_ok() {
-                    routed.placed += 1;
+            self.for_each_done(shard, |batch| {
+                for buffer in batch {
+                    let target = self.route(buffer, shard as usize, routed);
+                    if target.is_some() || self.retire(shard, *buffer).is_ok() {
+                        routed.placed += 1;
+                    }
+                    on_placed(buffer, target);
                 }
-                on_placed(buffer, target);
             });
         }
     }
@@ -95,15 +103,20 @@ impl Pool {
     /// # Safety
     ///
     /// As for [`Pool::recycle_all_done`].
-    unsafe fn for_each_done(&self, shard: u32, mut f: impl FnMut(&Buffer)) {
-        let mut batch = [MaybeUninit::uninit(); BATCH];
+    #[inline(always)]
+    unsafe fn for_each_done(&self, shard: u32, mut f: impl FnMut(&[Buffer])) {
+        let mut batch = [MaybeUninit::<Buffer>::uninit(); BATCH];
         loop {
-            // SAFETY: forwarded.
-            let count = unsafe { self.pop_done(shard, &mut batch) };
-            for buffer in &batch[..count] {
-                // SAFETY: `pop_done` filled the first `count` elements.
-                f(unsafe { buffer.assume_init_ref() });
+            let present = self.done_len(shard);
+            if present == 0 {
+                return;
             }
+            // Never more than there are: a single one takes a short cut, and a ring that fills meanwhile ends the loop.
+            let (room, _) = batch.split_at_mut(present.min(BATCH));
+            // SAFETY: forwarded.
+            let count = unsafe { self.pop_done(shard, room) };
+            // SAFETY: `pop_done` filled the first `count` elements.
+            f(unsafe { core::slice::from_raw_parts(batch.as_ptr().cast(), count) });
             if count < BATCH {
                 return;
             }
@@ -116,34 +129,51 @@ impl Pool {
     /// # Safety
     ///
     /// As for [`Pool::recycle_all_done`].
+    #[inline(always)]
     unsafe fn route(&self, buffer: &Buffer, origin: usize, routed: &mut Routed) -> Option<usize> {
-        let live = self.live_shards() as usize;
         let wanted = self.target(buffer.kind, origin);
-        let rest = (0..live).map(|step| (origin + step) % live).filter(|shard| *shard != wanted);
-        for shard in core::iter::once(wanted).chain(rest) {
+        // SAFETY: the caller is the lanes' sole producer.
+        let taken_by = if unsafe { self.push_recycled(wanted as u32, buffer) } {
+            Some(wanted)
+        } else {
+            // SAFETY: as above.
+            unsafe { self.route_elsewhere(buffer, origin, wanted) }
+        };
+        routed.touched |= taken_by.map_or(0, |shard| 1 << shard);
+        taken_by
+    }
+
+    /// The rest of `route`, once the lane of shard `full` has refused the buffer.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Pool::recycle_all_done`].
+    #[cold]
+    unsafe fn route_elsewhere(&self, buffer: &Buffer, origin: usize, full: usize) -> Option<usize> {
+        let live = self.live_shards() as usize;
+        (origin..live)
+            .chain(0..origin)
             // SAFETY: the caller is the lanes' sole producer.
-            if unsafe { self.push_recycled(shard as u32, buffer) } {
-                routed.touched |= 1 << shard;
-                return Some(shard);
-            }
-        }
-        None
+            .find(|shard| *shard != full && unsafe { self.push_recycled(*shard as u32, buffer) })
     }
 
     /// The shard whose lane of `kind` wants a buffer most. Unmet demand comes first, then the largest deficit below the
     /// warm target; ties go to the first shard after the origin, and the origin itself comes last. All demand ties: by
     /// size, a shard whose demand is always the larger one would keep every buffer.
+    #[inline(always)]
     fn target(&self, kind: u32, origin: usize) -> usize {
         let live = self.live_shards() as usize;
         // Relaxed: changes only at rest.
         let warm = self.warm_targets[kind as usize].load(Ordering::Relaxed) as usize;
         let capacity = self.config.recycled_capacity as usize;
         let mut best = (0, origin);
-        for step in 1..=live {
-            let shard = (origin + step) % live;
-            let present = self.lane(shard, kind).recycled.len();
+        for shard in (origin + 1..live).chain(0..=origin) {
             // Relaxed: only a preference.
             let demand = self.demand(shard, kind).load(Ordering::Relaxed) as usize;
+            if demand == 0 && warm == 0 {
+                continue;
+            }
+            let present = self.lane(shard, kind).recycled.len();
             let weight = if demand.min(capacity) > present { usize::MAX } else { warm.saturating_sub(present) };
             if weight > best.0 {
                 best = (weight, shard);

@@ -36,11 +36,12 @@ impl Progress {
 pub(super) struct DrainBell {
     pub(super) event: EventCount,
     announcements: AtomicU32,
+    requests: AtomicU32,
 }
 
 impl DrainBell {
     pub(super) fn new() -> Self {
-        Self { event: EventCount::new(), announcements: AtomicU32::new(0) }
+        Self { event: EventCount::new(), announcements: AtomicU32::new(0), requests: AtomicU32::new(0) }
     }
 
     /// Announces entries. Sentinel.
@@ -55,6 +56,21 @@ impl DrainBell {
     pub(super) fn is_announced(&self, seen: &mut u32) -> bool {
         // Relaxed: the event orders the announcement before this look.
         let count = self.announcements.load(Ordering::Relaxed);
+        core::mem::replace(seen, count) != count
+    }
+
+    /// Asks for buffers in lanes of the shard that another shard starves for. Replenish thread.
+    pub(super) fn request(&self) {
+        // Relaxed: as in `announce`; only the replenish thread writes.
+        let count = self.requests.load(Ordering::Relaxed);
+        self.requests.store(count.wrapping_add(1), Ordering::Relaxed);
+        self.event.notify();
+    }
+
+    /// Whether there was a request since the call before. Drain thread, which keeps `seen`.
+    pub(super) fn is_requested(&self, seen: &mut u32) -> bool {
+        // Relaxed: as in `is_announced`.
+        let count = self.requests.load(Ordering::Relaxed);
         core::mem::replace(seen, count) != count
     }
 }

@@ -124,6 +124,11 @@ impl Circulation {
         self.starving.load(Ordering::Relaxed) != 0
     }
 
+    /// Whether more lanes starve than the `own` ones of a shard. Any thread, a hint.
+    pub(super) fn starves_beyond(&self, own: u32) -> bool {
+        self.starving.load(Ordering::Relaxed) > own
+    }
+
     /// How often demand was raised.
     pub(super) fn raised(&self) -> u32 {
         // Relaxed: read again after `event.W1` before a sleep.

@@ -11,7 +11,9 @@ use crate::event::{Deadline, now};
 use crate::pool::ledger::Place;
 use crate::pool::{Buffer, MAX_PAYLOAD};
 use crate::status::Status;
+use crate::sync::atomic::Ordering;
 use crate::sync::relax;
+use core::mem::MaybeUninit;
 
 /// Looks at the tails before a sleep.
 const IDLE_SCANS: u32 = 64;
@@ -54,7 +56,9 @@ pub(super) struct Drain {
     demand: Box<[u32]>,
     retry: bool,
     /// The sentinel's announcements that this thread has acted upon.
-    seen: u32,
+    announced: u32,
+    /// The replenish thread's requests that this thread has acted upon.
+    requested: u32,
 }
 
 /// Room for one run of entries, kept off the stack of the loop.
@@ -90,7 +94,8 @@ impl Drain {
             starving: own_starving,
             demand: vec![0; run.config.kinds.len()].into(),
             retry: false,
-            seen: 0,
+            announced: 0,
+            requested: 0,
         }
     }
 
@@ -112,6 +117,7 @@ impl Drain {
                     Pass::Retry => self.retry = true,
                 }
             }
+            self.share(run);
             if took {
                 idle_scans = 0;
             } else if idle_scans < IDLE_SCANS && !self.retry {
@@ -136,14 +142,15 @@ impl Drain {
     /// Sleeps until the sentinel announces a tail, a starved lane gets a buffer, or the run ends; no longer than the
     /// shortest polling interval if something failed.
     fn sleep(&mut self, run: &Run) {
-        let Self { shard, starving, free, retry, seen, .. } = self;
+        let Self { shard, starving, free, retry, announced, requested, .. } = self;
         let bell = &run.drain_bells[*shard as usize];
         let deadline = if *retry { now().saturating_add(run.config.poll_min_ns) } else { Deadline::NEVER };
         let _ = bell.event.wait_until(deadline, 0, || {
             let supplied = |at: &u32| run.pool.recycled_len(*shard, free[*at as usize].kind()) != 0;
             // After a failure the lane is tried again at the deadline, not at once.
             let supplied = !*retry && starving.iter().any(supplied);
-            (bell.is_announced(seen) || supplied || run.intake_stopped()).then_some(())
+            let called = bell.is_announced(announced) | bell.is_requested(requested);
+            (called || supplied || run.intake_stopped()).then_some(())
         });
     }
 
@@ -301,7 +308,8 @@ impl Drain {
         self.serve_starving(run);
         for position in 0..count {
             if refill[position] != REJECT && !refill[..position].contains(&refill[position]) {
-                self.top_up(run, number, refill[position], u32::MAX);
+                let spare = self.spare(run, refill[position]);
+                self.top_up(run, number, refill[position], spare);
             }
         }
         if refill[..count].contains(&REJECT) {
@@ -443,6 +451,46 @@ impl Drain {
         }
         self.store_demand(run);
         served
+    }
+
+    /// Buffers in the lane of `instance` that it may have: those that no starving instance of the shard waits for, and only
+    /// one while another shard starves.
+    fn spare(&self, run: &Run, instance: u32) -> u32 {
+        let kind = self.free[instance as usize].kind();
+        let waits = |at: &&u32| **at != instance && self.free[**at as usize].kind() == kind;
+        let ahead = self.starving.iter().filter(waits).count();
+        let spare = run.pool.recycled_len(self.shard, kind).saturating_sub(ahead) as u32;
+        if self.wanted_elsewhere(run, kind) == 0 { spare } else { spare.min(1) }
+    }
+
+    /// Free queues of `kind` in other shards that stand empty, beyond what lies in their lanes.
+    fn wanted_elsewhere(&self, run: &Run, kind: u32) -> u32 {
+        if !run.circulation.starves_beyond(self.demand.iter().sum()) {
+            return 0;
+        }
+        let others = (0..run.shards).filter(|shard| *shard != self.shard);
+        // Relaxed: a hint; the replenish thread asks again.
+        let demand = |shard| run.pool.demand(shard as usize, kind).load(Ordering::Relaxed);
+        others.map(|shard| demand(shard).saturating_sub(run.pool.recycled_len(shard, kind) as u32)).sum()
+    }
+
+    /// Parks buffers that lie in the shard's lanes while another shard starves, for the replenish thread to bring there.
+    fn share(&self, run: &Run) {
+        for kind in (0..self.demand.len() as u32).filter(|kind| self.demand[*kind as usize] == 0) {
+            for _ in 0..self.wanted_elsewhere(run, kind) {
+                let mut buffer = [MaybeUninit::uninit()];
+                // SAFETY: this is the drain thread of the shard, sole consumer of its lanes.
+                if unsafe { run.pool.pop_recycled(self.shard, kind, &mut buffer) } == 0 {
+                    break;
+                }
+                // SAFETY: `pop_recycled` filled the element.
+                let buffer = unsafe { buffer[0].assume_init() };
+                run.circulation.enter(self.shard, kind, 1);
+                // Parking fails only when memory is out; the ledger has the buffer as retired all the same.
+                let _ = run.pool.retire(self.shard, buffer);
+                run.circulation.nudge();
+            }
+        }
     }
 
     /// After an entry of `queue` that nobody owns up to: one of its instances may be waiting and will not publish again.

@@ -99,7 +99,7 @@ impl FreeQueue {
             published += count as u32;
             room -= count as u32;
         }
-        if published == 0 && fill == 0 && most != 0 { Refill::Starved } else { Refill::Done(published) }
+        if published == 0 && fill == 0 { Refill::Starved } else { Refill::Done(published) }
     }
 
     /// Slots before tail. After a failed tail store, finds out whether it took effect all the same.

@@ -75,8 +75,10 @@ impl Replenish {
                     continue;
                 };
                 let wanted = wanted.min(capacity - present).min(allowance(run, kind));
-                if wanted != 0 {
-                    allocated |= self.allocate_block(run, kind, shard, wanted);
+                if wanted != 0 && self.allocate_block(run, kind, shard, wanted) {
+                    allocated = true;
+                } else if demand > present {
+                    request(run, kind);
                 }
             }
         }
@@ -114,6 +116,13 @@ fn wake_starving(run: &Run, touched: u64) {
         if touched & 1 << shard != 0 && (0..run.config.kinds.len() as u32).any(|kind| demand(kind) != 0) {
             run.drain_bells[shard as usize].event.notify();
         }
+    }
+}
+
+/// Asks the drain threads for buffers of `kind` that lie in their lanes.
+fn request(run: &Run, kind: u32) {
+    for shard in (0..run.shards).filter(|shard| run.pool.recycled_len(*shard, kind) != 0) {
+        run.drain_bells[shard as usize].request();
     }
 }
 
