@@ -1,7 +1,7 @@
 //! Scarce buffers: whoever starves is served, by whatever comes back or may be allocated.
 
 use super::harness::Harness;
-use super::world::{Plan, wait_for};
+use super::world::{BUFFER_SIZE, Plan, wait_for};
 use crate::pool::Buffer;
 use crate::pool::ledger::Place;
 use std::sync::atomic::Ordering;
@@ -69,6 +69,20 @@ fn a_starved_lane_recovers_without_more_traffic() {
         harness.verify();
         assert_eq!(harness.pool.tracked(0), 2);
     }
+}
+
+/// All spare buffers lie in the lane of one shard, and none may be allocated: the others starve until it shares.
+#[test]
+fn spare_buffers_reach_a_starved_shard() {
+    let plan = Plan { queues: 2, shards: 2, slots: 1, max_buffers: 4, ..Plan::default() };
+    let mut harness = Harness::new(plan);
+    // SAFETY: no thread runs yet.
+    unsafe { harness.pool.allocate(0, BUFFER_SIZE, 4, Some(1)) }.unwrap();
+    harness.start();
+    harness.publish(40);
+    harness.stop();
+    harness.verify();
+    assert_eq!(harness.pool.tracked(0), 4);
 }
 
 /// The allocator is dry when the lane starves and recovers later; nothing else happens.
