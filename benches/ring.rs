@@ -1,4 +1,5 @@
-//! Rings against `rtrb`, and the event count against a bare futex.
+//! Rings against `rtrb`, and the event count against a bare futex. The ring of the C interface is that of the shared library
+//! that `LANEPIPE_BENCH_LIBRARY` names; without one its comparisons are left out.
 //!
 //! Prints `bench <name> <ours> <theirs> <ratio>`: medians of interleaved repetitions, in millions of elements per second
 //! (rings) or nanoseconds (wake latency); a ratio above 1 is in lanepipe's favour. `LANEPIPE_BENCH_REPS` and
@@ -294,6 +295,111 @@ fn compare(name: &str, reps: u64, rate: bool, mut ours: impl FnMut() -> f64, mut
     println!("bench {name} {ours:.1} {theirs:.1} {ratio:.3}");
 }
 
+/// The ring behind the C interface of a shared library, loaded as another program would.
+#[cfg(unix)]
+mod capi {
+    use super::{CAPACITY, two_threads};
+    use core::ffi::c_void;
+    use core::ptr;
+    use std::ffi::{CStr, CString};
+
+    const BATCH: usize = 16;
+
+    type Create = unsafe extern "C" fn(u32, u32, *mut *mut c_void, *mut *mut c_void) -> i32;
+    type Destroy = unsafe extern "C" fn(*mut c_void, *mut c_void) -> i32;
+    type Push = unsafe extern "C" fn(*mut c_void, *const c_void, usize, *mut usize) -> i32;
+    type Pop = unsafe extern "C" fn(*mut c_void, *mut c_void, usize, *mut usize) -> i32;
+
+    pub struct Library {
+        create: Create,
+        destroy: Destroy,
+        push: Push,
+        pop: Pop,
+    }
+
+    /// One end of a ring; its owner is one thread at a time.
+    struct End(*mut c_void);
+
+    // SAFETY: an end may move between threads; each here has one owner.
+    unsafe impl Send for End {}
+
+    impl End {
+        fn get(&self) -> *mut c_void {
+            self.0
+        }
+    }
+
+    impl Library {
+        pub fn load() -> Option<Self> {
+            let path = std::env::var("LANEPIPE_BENCH_LIBRARY").ok().filter(|path| !path.is_empty())?;
+            let path = CString::new(path).ok()?;
+            // SAFETY: the path is a terminated string; the library has no initialisers that a caller must know of.
+            let handle = unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_NOW | libc::RTLD_LOCAL) };
+            assert!(!handle.is_null(), "{path:?} does not load");
+            let symbol = |name: &CStr| {
+                // SAFETY: the handle is live, and the name a terminated string.
+                let symbol = unsafe { libc::dlsym(handle, name.as_ptr()) };
+                assert!(!symbol.is_null(), "{name:?} is missing");
+                symbol
+            };
+            // SAFETY: the header declares these functions so.
+            unsafe {
+                Some(Self {
+                    create: core::mem::transmute::<*mut c_void, Create>(symbol(c"lanepipe_ring_create")),
+                    destroy: core::mem::transmute::<*mut c_void, Destroy>(symbol(c"lanepipe_ring_destroy")),
+                    push: core::mem::transmute::<*mut c_void, Push>(symbol(c"lanepipe_ring_push")),
+                    pop: core::mem::transmute::<*mut c_void, Pop>(symbol(c"lanepipe_ring_pop")),
+                })
+            }
+        }
+
+        pub fn batches(&self, count: u64) -> f64 {
+            let (mut producer, mut consumer) = (ptr::null_mut(), ptr::null_mut());
+            // SAFETY: both pointers are writable.
+            let status = unsafe {
+                (self.create)(CAPACITY as u32, size_of::<u64>() as u32, &raw mut producer, &raw mut consumer)
+            };
+            assert_eq!(status, 0);
+            let (push_end, pop_end) = (End(producer), End(consumer));
+            let rate = two_threads(
+                count,
+                move || {
+                    let mut next = 0;
+                    while next < count {
+                        let values: [u64; BATCH] = core::array::from_fn(|place| next + place as u64);
+                        let length = (count - next).min(BATCH as u64) as usize;
+                        let mut pushed = 0;
+                        // SAFETY: the only producer; the pointers are those of locals.
+                        unsafe { (self.push)(push_end.get(), values.as_ptr().cast(), length, &raw mut pushed) };
+                        next += pushed as u64;
+                        if pushed == 0 {
+                            core::hint::spin_loop();
+                        }
+                    }
+                },
+                move || {
+                    let (mut seen, mut sum) = (0, 0u64);
+                    let mut values = [0u64; BATCH];
+                    while seen < count {
+                        let mut popped = 0;
+                        // SAFETY: the only consumer; the pointers are those of locals.
+                        unsafe { (self.pop)(pop_end.get(), values.as_mut_ptr().cast(), BATCH, &raw mut popped) };
+                        sum += values[..popped].iter().sum::<u64>();
+                        seen += popped as u64;
+                        if popped == 0 {
+                            core::hint::spin_loop();
+                        }
+                    }
+                    sum
+                },
+            );
+            // SAFETY: made above, and no thread is left in a call.
+            assert_eq!(unsafe { (self.destroy)(producer, consumer) }, 0);
+            rate
+        }
+    }
+}
+
 #[cfg(target_os = "linux")]
 mod wake {
     use super::{median, pin};
@@ -395,6 +501,11 @@ fn main() {
     compare("spsc_items", reps, true, || ours_items(count), || theirs_items(count));
     compare("spsc_items_shared", reps, true, || shared_items(count), || theirs_items(count));
     compare("spsc_chunks", reps, true, || ours_chunks(4 * count), || theirs_chunks(4 * count));
+    #[cfg(unix)]
+    if let Some(library) = capi::Library::load() {
+        compare("capi_batch16_items", reps, true, || library.batches(4 * count), || theirs_items(count));
+        compare("capi_batch16_chunks", reps, true, || library.batches(4 * count), || theirs_chunks(4 * count));
+    }
     compare("alone_items", reps, true, || ours_alone(count), || theirs_alone(count));
     compare("alone_chunks", reps, true, || ours_alone_chunks(4 * count), || theirs_alone_chunks(4 * count));
     #[cfg(target_os = "linux")]

@@ -111,27 +111,13 @@ inline std::vector<double> interleave(const char *title, const char *unit, const
     return medians;
 }
 
-// Prints a figure that has a target.
-inline void report(const std::string &name, const std::string &target, const std::string &measured, bool met) {
-    std::printf("LANEPIPE_BENCH\t%s\t%s\t%s\t%s\n", name.c_str(), target.c_str(), measured.c_str(), met ? "yes" : "no");
+// Print a comparison for scripts/bench.py, which knows the targets: a ratio above 1 is in lanepipe's favour.
+inline void compare_rates(const char *name, double ours, double theirs) {
+    std::printf("bench %s %.2f %.2f %.3f\n", name, ours, theirs, ours / theirs);
 }
 
-inline std::string text(const char *format, double value) {
-    char line[64];
-    std::snprintf(line, sizeof line, format, value);
-    return line;
-}
-
-// `ours` over `theirs`, which must not exceed `limit`.
-inline void report_at_most(const std::string &name, double ours, double theirs, double limit) {
-    const double ratio = ours / theirs;
-    report(name, text("<= %.2fx", limit), text("%.3fx", ratio), ratio <= limit);
-}
-
-// `ours` over `theirs`, which must reach `limit`.
-inline void report_at_least(const std::string &name, double ours, double theirs, double limit) {
-    const double ratio = ours / theirs;
-    report(name, text(">= %.2fx", limit), text("%.3fx", ratio), ratio >= limit);
+inline void compare_times(const char *name, double ours, double theirs) {
+    std::printf("bench %s %.2f %.2f %.3f\n", name, ours, theirs, theirs / ours);
 }
 
 // Runs `first` on processor 0 and `second` on processor 1, both from one moment on, and gives the seconds from then

@@ -92,7 +92,7 @@ int main() {
                               {"reference", [&] { return reference(*their_pool, buffers); }},
                           });
     pool.require_balance();
-    bench::report_at_least("ready hand-off, item by item, against the reference", rates[0], rates[2], 4.0);
-    bench::report_at_least("ready hand-off, batches of 16, against the reference", rates[1], rates[2], 4.0);
+    bench::compare_rates("handoff_items", rates[0], rates[2]);
+    bench::compare_rates("handoff_batches", rates[1], rates[2]);
     return 0;
 }

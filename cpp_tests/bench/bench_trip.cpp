@@ -82,11 +82,9 @@ int main() {
                               {"reference, inlined, all shards", [&] { return their_side(true); }},
                           });
     pool.require_balance();
-    bench::report_at_most("trip through the host queues, item by item, against the reference", times[0], times[2],
-                          1.25);
-    bench::report_at_most("trip through the host queues, batches of 16, against the reference", times[1], times[2],
-                          0.5);
-    bench::report_at_most("the same, routed over all shards, item by item", times[3], times[5], 1.25);
-    bench::report_at_most("the same, routed over all shards, batches of 16", times[4], times[5], 0.5);
+    bench::compare_times("trip_items", times[0], times[2]);
+    bench::compare_times("trip_batches", times[1], times[2]);
+    bench::compare_times("trip_all_shards_items", times[3], times[5]);
+    bench::compare_times("trip_all_shards_batches", times[4], times[5]);
     return 0;
 }

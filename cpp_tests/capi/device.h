@@ -27,6 +27,7 @@ struct Shape {
     uint32_t pool_shards = 4;
     uint32_t payload_size = 32;
     uint32_t flags = 0;
+    uint64_t poll_max_ns = 0; // 0: the default
 };
 
 // As the device writes it. The address is not the first word, so that its offset matters.

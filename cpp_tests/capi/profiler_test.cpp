@@ -196,6 +196,25 @@ TEST(OneBuffer, RotatesForEver) {
     }
 }
 
+// The same where a missed wake-up would not be made good by a timer: it is one hour away.
+TEST(OneBuffer, RotatesWithoutATick) {
+    Shape shape;
+    shape.queues = 2;
+    shape.shards = 2;
+    shape.ready_slots = 2;
+    shape.free_slots = 1;
+    shape.batch_size = 1;
+    shape.max_buffers = 1;
+    shape.poll_max_ns = 3600000000000;
+    Rig rig(shape);
+    rig.start();
+    for (int round = 0; round < 500; ++round)
+        ASSERT_TRUE(eventually([&] { return rig.device.publish(0) || rig.device.publish(1); })) << "round " << round;
+    rig.stop();
+    EXPECT_EQ(rig.collected(), 500u);
+    EXPECT_EQ(rig.expect_conserved().total, 1u);
+}
+
 // Four instances of one kind share one buffer over two shards: each of those that wait gets it in its turn.
 TEST(OneBuffer, ReachesEveryStarvingInstance) {
     Shape shape;

@@ -65,6 +65,9 @@ class Rig {
         config.queues = queues_.data();
         config.instances = instances_.data();
         config.kinds = kinds_.data();
+        config.poll_max_ns = shape.poll_max_ns;
+        // The interval never grows where a case has the longest one out of reach.
+        config.quiet_ns = shape.poll_max_ns;
         config.context = this;
         config.resolve = [](void *self, uint32_t queue, const lanepipe_entry_t *entries, size_t count,
                             lanepipe_site_t *sites) {

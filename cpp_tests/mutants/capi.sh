@@ -10,4 +10,4 @@ log=$CMAKE_BUILD/build.log
     cat "$log"
     exit 1
 }
-exec timeout 60 "$CMAKE_BUILD/cpp_tests/capi_tests" --gtest_brief=1 --gtest_filter="$1"
+exec timeout 60 "$CMAKE_BUILD/cpp_tests/capi_tests" --gtest_filter="$1"

@@ -81,8 +81,8 @@
 
 #if defined(LANEPIPE_HOST)
 // Pool flag: calls that push to or pop from one queue end detect another thread inside such a call of the same end and
-// are refused then. Costs one atomic exchange per call. Threads of a profiler are not checked, nor are
-// `lanepipe_pool_recycle_done` and `lanepipe_pool_allocate`.
+// are refused then (`LANEPIPE_E_OVERLAP`), and calls by hand on ends that threads of a running profiler hold are refused
+// (`LANEPIPE_E_OWNER`). Costs one atomic exchange per call.
 #define LANEPIPE_POOL_CHECK_OVERLAP 2
 #endif
 
@@ -1012,8 +1012,8 @@ lanepipe_status_t lanepipe_profiler_create(struct lanepipe_pool_t *pool,
 #endif
 
 #if defined(LANEPIPE_HOST)
-// Brings buffers to every free queue that stands empty, from the lanes or else from a new block, and tops up the others
-// from the lanes; then starts the threads: one collect per live shard, replenish, one drain per live shard, sentinel. On
+// Fills every free queue, from the lanes of its shard or else from new blocks, as far as allocator and `max_buffers` allow;
+// then starts the threads: one collect per live shard, replenish, one drain per live shard, sentinel. On
 // failure none is left running: `LANEPIPE_E_STATE` if it runs or is stopping or another profiler runs on the pool,
 // `LANEPIPE_BUSY` while another thread is inside start or stop, `LANEPIPE_E_CORRUPT` if a ready head is out of range,
 // `LANEPIPE_E_INVALID` if memory is copied and a queue is not inside the shared region, `LANEPIPE_E_THREAD` if the factory

@@ -32,8 +32,8 @@ pub const LANEPIPE_FOREVER: u64 = u64::MAX;
 /// Pool flag: pointers unknown to the pool and buffers that are already in another place are refused.
 pub const LANEPIPE_POOL_STRICT: u32 = 1;
 /// Pool flag: calls that push to or pop from one queue end detect another thread inside such a call of the same end and
-/// are refused then. Costs one atomic exchange per call. Threads of a profiler are not checked, nor are
-/// `lanepipe_pool_recycle_done` and `lanepipe_pool_allocate`.
+/// are refused then (`LANEPIPE_E_OVERLAP`), and calls by hand on ends that threads of a running profiler hold are refused
+/// (`LANEPIPE_E_OWNER`). Costs one atomic exchange per call.
 pub const LANEPIPE_POOL_CHECK_OVERLAP: u32 = 2;
 
 /// Geometry of a pool, fixed for its life but for the number of live shards.
@@ -784,6 +784,7 @@ unsafe extern "C" fn recycle_done_any(
 ) -> lanepipe_status_t {
     hot("lanepipe_pool_recycle_done", pool, |pool| {
         check(moved)?;
+        pool.require_own_ends()?;
         // SAFETY: the caller's contract; it is the replenish thread.
         unsafe {
             *moved = match shard {
@@ -950,6 +951,7 @@ pub unsafe extern "C" fn lanepipe_pool_allocate(
 ) -> lanepipe_status_t {
     cold("lanepipe_pool_allocate", pool, |pool| {
         check(placed)?;
+        pool.require_own_ends()?;
         let shard = (shard != LANEPIPE_ALL_SHARDS).then_some(shard);
         // SAFETY: the caller's contract; it is the replenish thread, or the owner while no thread runs.
         unsafe { write(placed, pool.allocate(kind, buffer_size, count, shard)?) }

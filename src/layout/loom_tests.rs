@@ -88,7 +88,7 @@ fn loom_ready_entries() {
 /// store of its thread, so the entry is a cell here, whose accesses must be ordered.
 fn ready_slot_reuse() {
     let queue = ready_queue(2);
-    let entry = Arc::new(loom::cell::UnsafeCell::new(1u64));
+    let entry = loom::sync::Arc::new(loom::cell::UnsafeCell::new(1u64));
     queue.tail.store(1, Ordering::Relaxed);
     let device = {
         let (queue, entry) = (queue.clone(), entry.clone());
@@ -96,9 +96,11 @@ fn ready_slot_reuse() {
             while queue.head.load(Ordering::Acquire) == 0 {
                 thread::yield_now();
             }
+            // SAFETY: the model checks that the host has read it.
             entry.with_mut(|value| unsafe { *value = 2 });
         })
     };
+    // SAFETY: the model checks that the device does not write yet.
     assert_eq!(entry.with(|value| unsafe { *value }), 1);
     queue.publish_head(&Direct, 1).unwrap();
     device.join().unwrap();
@@ -145,11 +147,12 @@ fn loom_free_slots() {
 /// A slot is overwritten only after the device read it; the slot is a cell for the reason given above.
 fn free_slot_reuse() {
     let queue = free_queue(1);
-    let slot = Arc::new(loom::cell::UnsafeCell::new(1u64));
+    let slot = loom::sync::Arc::new(loom::cell::UnsafeCell::new(1u64));
     queue.tail.store(1, Ordering::Relaxed);
     let device = {
         let (queue, slot) = (queue.clone(), slot.clone());
         thread::spawn(move || {
+            // SAFETY: the model checks that the host does not write yet.
             assert_eq!(slot.with(|value| unsafe { *value }), 1);
             queue.head.store(1, Ordering::Release);
         })
@@ -157,6 +160,7 @@ fn free_slot_reuse() {
     while queue.head(&Direct) == Ok(0) {
         thread::yield_now();
     }
+    // SAFETY: the model checks that the device has read it.
     slot.with_mut(|value| unsafe { *value = 2 });
     device.join().unwrap();
 }

@@ -384,6 +384,9 @@ impl Pool {
                     _ if buffer.id == 0 || self.resolve(buffer.dev).is_none_or(|known| known.id != buffer.id) => {
                         return self.refuse(Status::LANEPIPE_E_UNKNOWN_POINTER, buffer);
                     }
+                    Some(entry) if entry.kind != buffer.kind => {
+                        return self.refuse(Status::LANEPIPE_E_KIND, buffer);
+                    }
                     Some(entry) if entry.place.is_queue() || buffers[..position].iter().any(is_twin) => {
                         return self.refuse(Status::LANEPIPE_E_DUPLICATE, buffer);
                     }
@@ -570,12 +573,22 @@ impl Pool {
         &self.lane(shard, kind).demand
     }
 
+    /// Refuses calls by hand on queue ends while the threads of a profiler hold them, in pools that check for overlap.
+    pub(crate) fn require_own_ends(&self) -> Result<(), Status> {
+        if self.config.check_overlap && self.running.is_taken() {
+            self.logger().log(log::ERROR, format_args!("a queue end belongs to a thread of the running profiler"));
+            return Err(Status::LANEPIPE_E_OWNER);
+        }
+        Ok(())
+    }
+
     /// Guards of the queue ends for pools that check for overlap; `None` where they do not.
     #[inline(always)]
     pub(crate) fn enter<'a, G>(&self, enter: impl FnOnce() -> Option<G> + 'a) -> Result<Option<G>, Status> {
         if !self.config.check_overlap {
             return Ok(None);
         }
+        self.require_own_ends()?;
         match enter() {
             Some(guard) => Ok(Some(guard)),
             None => {

@@ -8,10 +8,13 @@ use super::Buffer;
 use crate::event::{EventCount, WaitEnd};
 use crate::ring::OwnedByteRing;
 use crate::status::Status;
+use crate::sync::relax;
 use core::ptr;
 
-/// Looks at the ring before a sleep; a sleep and its wake-up cost some microseconds. Models go to sleep at once.
-const SPIN: u32 = if cfg!(all(test, loom)) { 0 } else { 32 };
+/// Looks at the ring before a sleep, which with its wake-up costs some microseconds, each with the hints that follow it.
+/// The time between two looks doubles: each look takes the line of the other side's index away from it, and a side that
+/// comes back to more than one element makes up for the wait. Models go to sleep at once.
+const LOOKS: &[u32] = if cfg!(all(test, loom)) { &[] } else { &[1, 2, 4, 8, 16, 32] };
 
 const HEADER: usize = size_of::<Buffer>();
 
@@ -104,7 +107,7 @@ impl ReadyQueue {
     ) -> usize {
         let mut stored = 0;
         while stored < buffers.len() {
-            let outcome = self.space.wait_until(deadline, SPIN, || {
+            let outcome = wait(&self.space, deadline, || {
                 let rest = buffers.get(stored..).unwrap_or_default();
                 // SAFETY: forwarded; the payloads of the stored elements are skipped.
                 let more = unsafe { self.push_noted(rest, payloads.wrapping_add(stored * self.payload_size), note) };
@@ -201,10 +204,11 @@ impl ReadyQueue {
             }
             // The whole buffer as one move: the caller's next step loads it so.
             ptr::copy_nonoverlapping(runs.first.cast_const(), buffer.cast(), HEADER);
-            note(&*buffer);
             self.ring.release(1);
+            self.space.notify();
+            // Behind the fence, which would wait for this store: the producer wrote the same line not long ago.
+            note(&*buffer);
         }
-        self.space.notify();
         true
     }
 
@@ -245,7 +249,7 @@ impl ReadyQueue {
         deadline: u64,
         note: impl Fn(&Buffer) + Copy,
     ) -> Result<usize, WaitEnd> {
-        self.items.wait_until(deadline, SPIN, || {
+        wait(&self.items, deadline, || {
             // SAFETY: forwarded.
             let popped = unsafe { self.pop_noted(buffers, payloads, max, note) };
             (popped != 0).then_some(popped)
@@ -416,6 +420,20 @@ impl ReadyQueue {
         // SAFETY: forwarded.
         unsafe { self.drain(slots, buffers, payloads, count, note) };
     }
+}
+
+/// Waits on `event` until `condition` gives a value, after a few looks without sleeping.
+#[inline]
+fn wait<R>(event: &EventCount, deadline: u64, mut condition: impl FnMut() -> Option<R>) -> Result<R, WaitEnd> {
+    for hints in LOOKS {
+        if let Some(value) = condition() {
+            return Ok(value);
+        }
+        for _ in 0..*hints {
+            relax();
+        }
+    }
+    event.wait_until(deadline, 0, condition)
 }
 
 /// # Safety

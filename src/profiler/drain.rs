@@ -4,7 +4,7 @@
 //! [`MAX_ENTRIES`] entries are safe and before anything that can block. A delivered entry is never delivered again; after
 //! a failed head push only the push is retried.
 
-use super::config::{Entry, MAX_ENTRIES, MAX_ENTRY_WORDS, REJECT, Role, Site};
+use super::config::{Entry, Instance, MAX_ENTRIES, MAX_ENTRY_WORDS, REJECT, Role, Site};
 use super::refill::{FreeQueue, Refill};
 use super::run::Run;
 use crate::event::{Deadline, now};
@@ -287,7 +287,7 @@ impl Drain {
         let mut delivered = 0;
         let mut refill = [REJECT; MAX_ENTRIES];
         for (position, (entry, site)) in entries.iter().zip(&sites).enumerate() {
-            let site_known = self.site_is_sound(run, number, site);
+            let site_known = self.site_is_sound(run, number, entry, site);
             if site_known {
                 refill[position] = site.instance;
             }
@@ -334,18 +334,18 @@ impl Drain {
         entry
     }
 
-    fn site_is_sound(&self, run: &Run, queue: u32, site: &Site) -> bool {
-        run.config.instances.get(site.instance as usize).is_some_and(|instance| instance.queue == queue)
+    /// Whether the answer names an instance that can have published the entry.
+    fn site_is_sound(&self, run: &Run, queue: u32, entry: &Entry, site: &Site) -> bool {
+        let fits = |instance: &Instance| instance.queue == queue && (entry.host == 0 || instance.kind == entry.kind);
+        run.config.instances.get(site.instance as usize).is_some_and(fits)
     }
 
     /// Brings the contents of an acceptable entry to the host. What is not acceptable is parked, if it is a buffer.
     fn accept(&mut self, run: &Run, queue: u32, entry: &Entry, site: &Site, site_known: bool) -> Option<Buffer> {
         let stats = &run.stats.queues[queue as usize];
         let buffer = Buffer { dev: entry.dev, kind: entry.kind, id: entry.id };
-        let sound = site_known
-            && entry.host != 0
-            && run.config.instances[site.instance as usize].kind == entry.kind
-            && site.content_size <= run.config.kinds[entry.kind as usize].buffer_size;
+        let sound =
+            site_known && entry.host != 0 && site.content_size <= run.config.kinds[entry.kind as usize].buffer_size;
         if !sound {
             let count = stats.rejected.add(1);
             run.report(Status::LANEPIPE_E_CORRUPT, Role::Drain, queue, entry.dev, count, "an entry was rejected");

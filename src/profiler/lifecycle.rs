@@ -242,7 +242,12 @@ impl Profiler {
                 // SAFETY: no thread runs yet, so this one may play every role.
                 let refill = unsafe { queue.top_up(&self.pool, &link, shard, u32::MAX) };
                 let count = kind.batch_size.min(allowance());
-                if !matches!(refill, Refill::Starved) || count == 0 {
+                let short = match refill {
+                    Refill::Starved => true,
+                    Refill::Done(_) => queue.room(&link).is_ok_and(|room| room != 0),
+                    Refill::Failed(..) | Refill::Corrupt(_) => false,
+                };
+                if !short || count == 0 {
                     break refill;
                 }
                 // A block larger than its lane left the rest parked.

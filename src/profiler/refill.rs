@@ -51,6 +51,12 @@ impl FreeQueue {
         self.kind
     }
 
+    /// Slots that are free, by what the device says now.
+    pub(super) fn room(&self, link: &SharedLink) -> Result<u32, Status> {
+        let fill = self.tail.wrapping_sub(self.port.head(link)?);
+        Ok(self.port.slot_count.saturating_sub(fill))
+    }
+
     /// Whether a publication is in doubt.
     pub(super) fn is_unsettled(&self) -> bool {
         self.unsettled

@@ -53,9 +53,17 @@ mod loom_tests {
     use loom::thread;
     use std::sync::Arc;
 
+    /// What an owner of the turn works on.
+    struct Work(Turn, UnsafeCell<u32>);
+
+    // SAFETY: the cell is only used by whoever has the turn, which is what the model checks.
+    unsafe impl Sync for Work {}
+    // SAFETY: as above.
+    unsafe impl Send for Work {}
+
     /// Two owners, each of which counts when it gets the turn; neither sees half of the other's work.
     fn two_owners() {
-        let turn = Arc::new((Turn::new(), UnsafeCell::new(0u32)));
+        let turn = Arc::new(Work(Turn::new(), UnsafeCell::new(0)));
         let other = {
             let turn = turn.clone();
             thread::spawn(move || work(&turn.0, &turn.1))
