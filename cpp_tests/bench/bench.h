@@ -90,7 +90,7 @@ struct Side {
 // Runs all sides in turns, so that a slow spell of the machine hits all of them, prints them, and gives each one's
 // median. The order turns round from one repetition to the next. LANEPIPE_BENCH_REPS sets the number of repetitions.
 inline std::vector<double> interleave(const char *title, const char *unit, const std::vector<Side> &sides) {
-    const uint64_t repetitions = setting("LANEPIPE_BENCH_REPS", 7);
+    const uint64_t repetitions = setting("LANEPIPE_BENCH_REPS", 11);
     std::vector<std::vector<double>> samples(sides.size());
     for (const Side &side : sides) {
         (void)side.run(); // Warms caches and page tables.
@@ -147,6 +147,11 @@ template <typename First, typename Second> double two_threads(First &&first, Sec
     return static_cast<double>(now_ns() - start) * 1e-9;
 }
 
+// Addresses of buffers that nothing in a benchmark reads through.
+inline void *made_up_address(size_t index) {
+    return reinterpret_cast<void *>(uintptr_t{0x7000000000} + index * 0x8000);
+}
+
 // A pool that ends with its scope.
 class Pool {
   public:
@@ -162,12 +167,12 @@ class Pool {
 
     lanepipe_pool_t *get() const { return pool_; }
 
-    // Tracked buffers at made-up addresses, which nothing in a benchmark reads through.
+    // Tracked buffers at made-up addresses.
     std::vector<lanepipe_buffer_t> tracked(size_t count, uint32_t kind = 0) const {
         std::vector<lanepipe_buffer_t> buffers(count);
         for (size_t index = 0; index < count; ++index) {
             lanepipe_buffer_t &buffer = buffers[index];
-            buffer.dev = reinterpret_cast<void *>(uintptr_t{0x7000000000} + index * 0x8000);
+            buffer.dev = made_up_address(index);
             buffer.kind = kind;
             require_ok(lanepipe_pool_register(pool_, buffer.dev, buffer.dev, kind, &buffer.id), "register");
         }

@@ -18,7 +18,7 @@ constexpr size_t kBatch = 16;
 // More than the ring holds, so that a buffer is not pushed again before it was taken.
 constexpr size_t kBuffers = 2048;
 
-uint64_t item_count() { return bench::setting("LANEPIPE_BENCH_ITEMS", 800000) / kBatch * kBatch; }
+uint64_t item_count() { return bench::setting("LANEPIPE_BENCH_ITEMS", 400000) / kBatch * kBatch; }
 
 double rate(double seconds) { return static_cast<double>(item_count()) / seconds * 1e-6; }
 

@@ -105,7 +105,9 @@ impl EventCount {
         }
     }
 
+    // Out of line: the callers of `notify` need no frame for a system call they rarely make.
     #[cold]
+    #[inline(never)]
     fn wake(&self) {
         // Relaxed: the sleepers learn from the fences, not from the epoch; see the module's proof.
         self.words.epoch.value.fetch_add(EVENT, Ordering::Relaxed);

@@ -221,14 +221,14 @@ impl ByteRing {
     }
 
     /// Elements stored, as [`Ring::len`](super::Ring::len).
-    #[inline]
+    #[inline(always)]
     pub fn len(&self) -> usize {
         let header = self.header();
         length(&header.producer.value.end, &header.consumer.value.end) as usize
     }
 
     /// Whether [`ByteRing::len`] is 0.
-    #[inline]
+    #[inline(always)]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -304,7 +304,7 @@ impl ByteRing {
     /// # Safety
     ///
     /// The caller plays the producer, alone, until it has published.
-    #[inline]
+    #[inline(always)]
     pub unsafe fn claim(&self, max: usize) -> ByteRuns {
         // SAFETY: the caller plays the producer.
         let run = unsafe { self.claimed(max) };
@@ -318,7 +318,7 @@ impl ByteRing {
     /// # Safety
     ///
     /// The caller plays the producer, alone; the last claim covers `count` elements, and they are written.
-    #[inline]
+    #[inline(always)]
     pub unsafe fn publish(&self, count: usize) {
         // SAFETY: the caller plays the producer; an empty claim only reads its own index.
         let start = unsafe { self.claimed(0) }.start;
@@ -332,7 +332,7 @@ impl ByteRing {
     /// # Safety
     ///
     /// The caller plays the consumer, alone, until it has released.
-    #[inline]
+    #[inline(always)]
     pub unsafe fn front(&self, max: usize) -> ByteRuns {
         // SAFETY: the caller plays the consumer.
         let run = unsafe { self.granted(max) };
@@ -346,7 +346,7 @@ impl ByteRing {
     /// # Safety
     ///
     /// The caller plays the consumer, alone; the last `front` covers `count` elements, and they are no longer read.
-    #[inline]
+    #[inline(always)]
     pub unsafe fn release(&self, count: usize) {
         // SAFETY: the caller plays the consumer; an empty grant only reads its own index.
         let start = unsafe { self.granted(0) }.start;

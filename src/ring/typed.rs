@@ -84,13 +84,13 @@ impl<T: Copy> Ring<T> {
 
     /// Elements stored. From any thread and never above the capacity; exact while neither end moves, advisory
     /// otherwise. The producer may rely on it as an upper bound, the consumer as a lower bound.
-    #[inline]
+    #[inline(always)]
     pub fn len(&self) -> usize {
         length(&self.producer.end, &self.consumer.end) as usize
     }
 
     /// Whether [`Ring::len`] is 0.
-    #[inline]
+    #[inline(always)]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -118,7 +118,7 @@ impl<T: Copy> Ring<T> {
     /// # Safety
     ///
     /// The caller plays the producer, alone.
-    #[inline]
+    #[inline(always)]
     pub unsafe fn push(&self, value: &T) -> bool {
         let side = &*self.producer;
         // SAFETY: the caller plays the producer.
@@ -194,7 +194,7 @@ impl<T: Copy> Ring<T> {
     /// # Safety
     ///
     /// The caller plays the consumer, alone.
-    #[inline]
+    #[inline(always)]
     pub unsafe fn pop(&self) -> Option<T> {
         // SAFETY: the caller plays the consumer.
         let (run, value) = unsafe { self.front() }?;
