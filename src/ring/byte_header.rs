@@ -2,7 +2,7 @@
 
 use super::MAX_CAPACITY;
 use super::bytes::{BYTE_RING_ALIGN, MAX_ELEMENT_SIZE};
-use super::index::{ConsumerEnd, ProducerEnd};
+use super::index::{ConsumerEnd, Mark, ProducerEnd};
 use super::slots::{GUARD, Tracker};
 use crate::status::Status;
 use core::ptr::NonNull;
@@ -14,15 +14,10 @@ pub(super) const MAGIC: u64 = 0x6c70_4279_7465_5201;
 /// different line pairs wherever 64-byte aligned memory starts.
 #[derive(Debug)]
 #[repr(C, align(64))]
-pub(super) struct Line<T> {
+pub(super) struct Line<T, B = [u8; 64]> {
     pub value: T,
-    guard: [u8; 64],
-}
-
-impl<T> Line<T> {
-    pub fn new(value: T) -> Self {
-        Self { value, guard: [0; 64] }
-    }
+    /// What fills the line pair.
+    pub beside: B,
 }
 
 /// Written by `init`, read-only afterwards.
@@ -55,14 +50,14 @@ pub(super) struct ConsumerSide {
 #[repr(C)]
 pub(super) struct Header {
     pub shape: Line<Shape>,
-    pub producer: Line<ProducerSide>,
-    pub consumer: Line<ConsumerSide>,
+    pub producer: Line<ProducerSide, Mark>,
+    pub consumer: Line<ConsumerSide, Mark>,
     pub guard: [u8; GUARD],
 }
 
 #[cfg(not(all(test, loom)))]
 const _: () = {
-    assert!(size_of::<Line<ProducerSide>>() == GUARD && size_of::<Line<ConsumerSide>>() == GUARD);
+    assert!(size_of::<Line<ProducerSide, Mark>>() == GUARD && size_of::<Line<ConsumerSide, Mark>>() == GUARD);
     assert!(size_of::<ProducerSide>() <= 64 && size_of::<ConsumerSide>() <= 64 && size_of::<Shape>() <= 64);
     assert!(size_of::<Header>() == 512 && core::mem::align_of::<Header>() == BYTE_RING_ALIGN);
 };

@@ -1,7 +1,7 @@
 //! The ring of elements whose size is known at run time, in memory of the caller.
 
 use super::byte_header::{ConsumerSide, Header, Line, MAGIC, ProducerSide, Shape, check_address, check_shape};
-use super::index::{ConsumerEnd, EndGuard, ProducerEnd, Run, length};
+use super::index::{ConsumerEnd, EndGuard, Mark, ProducerEnd, Run, length};
 use super::slots::{GUARD, Tracker};
 use crate::status::Status;
 use core::ptr::NonNull;
@@ -112,15 +112,24 @@ impl ByteRing {
             return Err(Status::LANEPIPE_E_INVALID);
         }
         let value = Header {
-            shape: Line::new(Shape {
-                magic: MAGIC,
-                size: size as u64,
-                capacity,
-                element_size,
-                tracker: Tracker::new((mask as usize).wrapping_add(1)),
-            }),
-            producer: Line::new(ProducerSide { end: ProducerEnd::new(start, capacity, mask), element_size }),
-            consumer: Line::new(ConsumerSide { end: ConsumerEnd::new(start, capacity, mask), element_size }),
+            shape: Line {
+                value: Shape {
+                    magic: MAGIC,
+                    size: size as u64,
+                    capacity,
+                    element_size,
+                    tracker: Tracker::new((mask as usize).wrapping_add(1)),
+                },
+                beside: [0; 64],
+            },
+            producer: Line {
+                value: ProducerSide { end: ProducerEnd::new(start, capacity, mask), element_size },
+                beside: Mark::new(),
+            },
+            consumer: Line {
+                value: ConsumerSide { end: ConsumerEnd::new(start, capacity, mask), element_size },
+                beside: Mark::new(),
+            },
             guard: [0; GUARD],
         };
         // SAFETY: the memory is the caller's, aligned and large enough, and nobody else accesses it.
@@ -236,13 +245,13 @@ impl ByteRing {
     /// Marks the producer end as in use; `None` when another checked call is inside it.
     #[inline]
     pub fn enter_producer(&self) -> Option<EndGuard<'_>> {
-        self.header().producer.value.end.enter()
+        self.header().producer.beside.enter()
     }
 
     /// Marks the consumer end as in use; `None` when another checked call is inside it.
     #[inline]
     pub fn enter_consumer(&self) -> Option<EndGuard<'_>> {
-        self.header().consumer.value.end.enter()
+        self.header().consumer.beside.enter()
     }
 
     /// Stores as many of the `count` elements at `src` as fit, in order, with one index change; returns how many.

@@ -67,19 +67,30 @@ struct Private {
     cached: UnsafeCell<u32>,
     limit: u32,
     mask: u32,
-    /// 1 while a checked call is inside this end.
-    mark: AtomicU32,
 }
 
 impl Private {
     fn new(start: u32, limit: u32, mask: u32) -> Self {
-        Self { cached: UnsafeCell::new(start), limit, mask, mark: AtomicU32::new(0) }
+        Self { cached: UnsafeCell::new(start), limit, mask }
+    }
+}
+
+/// The in-use mark of an end, away from its index: a checked call exchanges the mark while the other side reads the index.
+#[derive(Debug)]
+#[repr(C, align(64))]
+pub(super) struct Mark(AtomicU32);
+
+impl Mark {
+    /// The mark of an end that nobody is inside.
+    pub fn new() -> Self {
+        Self(AtomicU32::new(0))
     }
 
+    /// See [`EndGuard`].
     #[inline(always)]
-    fn enter(&self) -> Option<EndGuard<'_>> {
+    pub fn enter(&self) -> Option<EndGuard<'_>> {
         // [M1] Acquire: pairs with [M2]; the private state that the previous checked caller left is visible.
-        if self.mark.swap(1, M1.order()) == 0 { Some(EndGuard { mark: &self.mark }) } else { None }
+        if self.0.swap(1, M1.order()) == 0 { Some(EndGuard { mark: &self.0 }) } else { None }
     }
 }
 
@@ -122,12 +133,6 @@ impl ProducerEnd {
     #[inline(always)]
     pub fn limit(&self) -> u32 {
         self.private.limit
-    }
-
-    /// See [`EndGuard`].
-    #[inline(always)]
-    pub fn enter(&self) -> Option<EndGuard<'_>> {
-        self.private.enter()
     }
 
     /// Claims up to `wanted` free slots, `wanted <= limit`. They are the producer's until it publishes them.
@@ -181,12 +186,6 @@ impl ConsumerEnd {
     #[inline(always)]
     pub fn limit(&self) -> u32 {
         self.private.limit
-    }
-
-    /// See [`EndGuard`].
-    #[inline(always)]
-    pub fn enter(&self) -> Option<EndGuard<'_>> {
-        self.private.enter()
     }
 
     /// Up to `wanted` stored elements, `wanted <= limit`. They stay in the ring until the consumer releases them.

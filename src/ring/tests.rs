@@ -275,7 +275,7 @@ fn byte_ring_attach_refuses_every_damaged_shape() {
     let mut blocks = memory(size);
     let mem = blocks.as_mut_ptr().cast::<u8>();
     // Magic, size, capacity, element size; then limit, mask and element size of each end.
-    let words = [0, 4, 8, 12, 16, 20, 136, 140, 148, 264, 268, 276];
+    let words = [0, 4, 8, 12, 16, 20, 136, 140, 144, 264, 268, 272];
     for offset in words {
         // SAFETY: the memory is this test's and large enough.
         unsafe {

@@ -1,7 +1,7 @@
 //! The owned ring of `T: Copy`.
 
 use super::MAX_CAPACITY;
-use super::index::{ConsumerEnd, EndGuard, ProducerEnd, Run, at_rest, length};
+use super::index::{ConsumerEnd, EndGuard, Mark, ProducerEnd, Run, at_rest, length};
 use super::slots::{Storage, Tracker};
 use crate::status::Status;
 use crate::sync::CachePadded;
@@ -13,6 +13,7 @@ use std::alloc::Layout;
 struct ProducerSide<T> {
     end: ProducerEnd,
     slots: *mut T,
+    mark: Mark,
 }
 
 #[derive(Debug)]
@@ -20,6 +21,7 @@ struct ProducerSide<T> {
 struct ConsumerSide<T> {
     end: ConsumerEnd,
     slots: *mut T,
+    mark: Mark,
 }
 
 /// A ring that owns its memory and holds both ends.
@@ -69,8 +71,16 @@ impl<T: Copy> Ring<T> {
         let slots = storage.content().cast::<T>();
         let (limit, mask) = (capacity as u32, physical as u32 - 1);
         Ok(Self {
-            producer: CachePadded::new(ProducerSide { end: ProducerEnd::new(start, limit, mask), slots }),
-            consumer: CachePadded::new(ConsumerSide { end: ConsumerEnd::new(start, limit, mask), slots }),
+            producer: CachePadded::new(ProducerSide {
+                end: ProducerEnd::new(start, limit, mask),
+                slots,
+                mark: Mark::new(),
+            }),
+            consumer: CachePadded::new(ConsumerSide {
+                end: ConsumerEnd::new(start, limit, mask),
+                slots,
+                mark: Mark::new(),
+            }),
             tracker: Tracker::new(physical),
             _storage: storage,
         })
@@ -104,13 +114,13 @@ impl<T: Copy> Ring<T> {
     /// Marks the producer end as in use; `None` when another checked call is inside it.
     #[inline]
     pub fn enter_producer(&self) -> Option<EndGuard<'_>> {
-        self.producer.end.enter()
+        self.producer.mark.enter()
     }
 
     /// Marks the consumer end as in use; `None` when another checked call is inside it.
     #[inline]
     pub fn enter_consumer(&self) -> Option<EndGuard<'_>> {
-        self.consumer.end.enter()
+        self.consumer.mark.enter()
     }
 
     /// Stores `value`; `false` when the ring is full.
@@ -311,5 +321,5 @@ impl<T: Copy> Ring<T> {
 #[cfg(not(all(test, loom)))]
 const _: () = {
     assert!(core::mem::offset_of!(Ring<u64>, consumer) >= 64);
-    assert!(core::mem::size_of::<ProducerSide<u64>>() <= 64 && core::mem::size_of::<ConsumerSide<u64>>() <= 64);
+    assert!(core::mem::size_of::<ProducerSide<u64>>() <= 128 && core::mem::size_of::<ConsumerSide<u64>>() <= 128);
 };
