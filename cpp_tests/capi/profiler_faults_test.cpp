@@ -162,7 +162,7 @@ TEST(CopyFaultsOfContents, AreChargedOnce) {
     EXPECT_EQ(fault.index, 0u);
     EXPECT_NE(fault.value, 0u);
     EXPECT_GE(fault.count, stats.copy_failed);
-    EXPECT_GE(rig.pool.log.count(LANEPIPE_LOG_ERROR), 1u);
+    EXPECT_TRUE(eventually([&] { return rig.pool.log.count(LANEPIPE_LOG_ERROR) >= 1; }));
     rig.expect_books();
     EXPECT_EQ(rig.expect_conserved().quarantined, 0u);
 }
@@ -190,14 +190,15 @@ class Corruption : public testing::TestWithParam<Mode> {
         EXPECT_TRUE(eventually([&] { return rig.collected(2) + rig.collected(3) == published; }));
     }
 
+    // The counter that a test waits for grows before the record and the log line are written.
     void expect_fault(uint64_t value) {
+        EXPECT_TRUE(eventually([&] { return rig.pool.log.count(LANEPIPE_LOG_ERROR) >= 1; }));
         const lanepipe_fault_t fault = rig.fault();
         EXPECT_EQ(fault.status, LANEPIPE_E_CORRUPT);
         EXPECT_EQ(fault.role, uint32_t{LANEPIPE_ROLE_DRAIN});
         EXPECT_EQ(fault.index, 0u);
         EXPECT_EQ(fault.value, value);
         EXPECT_GE(fault.count, 1u);
-        EXPECT_GE(rig.pool.log.count(LANEPIPE_LOG_ERROR), 1u);
     }
 
     Entry publish_and_keep(uint32_t instance) {
