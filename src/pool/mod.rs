@@ -16,6 +16,7 @@ pub mod address_map;
 mod audit;
 mod blocks;
 mod buffer;
+mod gates;
 pub mod ledger;
 mod memory;
 mod ready;
@@ -24,6 +25,7 @@ pub(crate) mod routing;
 
 pub use audit::Audit;
 pub use buffer::Buffer;
+pub(crate) use gates::{GateMemory, GatesMemory, LaneTurns};
 pub use memory::{MemoryContext, MemoryOps};
 pub use ready::ReadyQueue;
 
@@ -132,6 +134,9 @@ pub struct Pool {
     blocks: ColdMutex<Blocks>,
     memory: ColdMutex<Arc<MemoryContext>>,
     running: Turn,
+    /// One per shard; see [`Pool::lane_turn`].
+    lane_turns: Box<[CachePadded<Turn>]>,
+    gates: GatesMemory,
 }
 
 // SAFETY: everything inside is shared by atomics or locks but for `map`, which is only mutated by `release_all` under its
@@ -161,6 +166,8 @@ impl Pool {
             blocks: ColdMutex::new(Blocks::default()),
             memory: ColdMutex::new(Arc::new(MemoryContext::default())),
             running: Turn::new(),
+            lane_turns: build(config.shards, || Ok(CachePadded::new(Turn::new())))?,
+            gates: GatesMemory::default(),
             config,
         })
     }
