@@ -1006,16 +1006,6 @@ lanepipe_status_t lanepipe_pool_resolve(const struct lanepipe_pool_t *pool,
 #endif
 
 #if defined(LANEPIPE_HOST)
-// Calls `release` once for each distinct allocation that the pool knows, in ascending order, then forgets all mappings
-// and empties all queues. `release` may be null. Only while no other thread uses the pool.
-//
-// # Safety
-//
-// Pointers are null or valid as described, and the calling thread has the role described.
-lanepipe_status_t lanepipe_pool_release_all(struct lanepipe_pool_t *pool, lanepipe_release_fn_t release, void *context);
-#endif
-
-#if defined(LANEPIPE_HOST)
 // Copies `size` bytes at `host_field` in the shadow of the shared region to the device. Does nothing with shared virtual
 // memory.
 //
@@ -1035,6 +1025,16 @@ lanepipe_status_t lanepipe_pool_write_shared(const struct lanepipe_pool_t *pool,
 //
 // Pointers are null or valid as described, and the calling thread has the role described.
 lanepipe_status_t lanepipe_pool_read_shared(const struct lanepipe_pool_t *pool, void *host_field, size_t size);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Calls `release` once for each distinct allocation that the pool knows, in ascending order, then forgets all mappings
+// and empties all queues. `release` may be null. Only while no other thread uses the pool.
+//
+// # Safety
+//
+// Pointers are null or valid as described, and the calling thread has the role described.
+lanepipe_status_t lanepipe_pool_release_all(struct lanepipe_pool_t *pool, lanepipe_release_fn_t release, void *context);
 #endif
 
 #if defined(LANEPIPE_HOST)
