@@ -21,4 +21,6 @@ mod pool;
 mod profiler;
 mod ring;
 mod status;
+#[cfg(feature = "std")]
+mod steps;
 mod version;

@@ -8,7 +8,7 @@ use super::status::lanepipe_error_t;
 use crate::layout::{FreePort, RawWords64, ReadyPort};
 use crate::pool::{Buffer, Pool, Problem};
 use crate::profiler::{
-    self, Config, Entry, Hooks, Instance, KindConfig, Profiler, ReadyQueueConfig, Role, Site, State, ThreadBody,
+    self, Config, Entry, Free, Hooks, Instance, KindConfig, Profiler, ReadyQueueConfig, Role, Site, State, ThreadBody,
 };
 use crate::status::{Status, lanepipe_status_t};
 use crate::sync::RawWord32;
@@ -35,7 +35,8 @@ pub const LANEPIPE_ROLE_REPLENISH: u32 = 2;
 /// Role of a thread: ready ring to the collect callback, one per shard.
 pub const LANEPIPE_ROLE_COLLECT: u32 = 3;
 
-/// A device ready queue, by host addresses inside the shared region. Indices run modulo `capacity`; one slot stays empty.
+/// A device ready queue, by host addresses inside the shared region. Indices run modulo `capacity`; one slot stays empty, so
+/// that a queue of capacity 1 never holds an entry.
 #[repr(C)]
 pub struct lanepipe_ready_queue_t {
     /// First entry.
@@ -44,7 +45,7 @@ pub struct lanepipe_ready_queue_t {
     pub head: *mut u32,
     /// Next entry to fill; written by the device only.
     pub tail: *mut u32,
-    /// Modulus of the indices, 2 or more.
+    /// Modulus of the indices, 1 or more.
     pub capacity: u32,
     /// Bytes from one entry to the next, a multiple of 8 up to 256.
     pub entry_size: u32,
@@ -54,7 +55,8 @@ pub struct lanepipe_ready_queue_t {
     pub reserved: u32,
 }
 
-/// A device free queue, by host addresses inside the shared region. Counters grow without bound and wrap at 2^32.
+/// A device free queue, by host addresses inside the shared region. Counters grow without bound and wrap at 2^32; the slot of
+/// a counter is its remainder modulo `slot_count`, so that only with a power of two the wrap passes unseen.
 #[repr(C)]
 pub struct lanepipe_free_queue_t {
     /// Next slot to take; written by the device only.
@@ -63,7 +65,7 @@ pub struct lanepipe_free_queue_t {
     pub tail: *mut u32,
     /// Buffer addresses.
     pub slots: *mut u64,
-    /// Slots, a power of two.
+    /// Slots, 1 or more.
     pub slot_count: u32,
     /// Must be 0.
     pub reserved: u32,
@@ -651,7 +653,7 @@ fn check_word<T>(address: *const T) -> Result<(), Problem> {
 }
 
 impl lanepipe_ready_queue_t {
-    fn native(&self) -> Result<ReadyQueueConfig, Problem> {
+    pub(super) fn native(&self) -> Result<ReadyQueueConfig, Problem> {
         check_reserved(self.reserved)?;
         check_word(self.head)?;
         check_word(self.tail)?;
@@ -676,23 +678,27 @@ impl lanepipe_ready_queue_t {
     }
 }
 
+impl lanepipe_free_queue_t {
+    pub(super) fn native(&self) -> Result<Free, Problem> {
+        check_reserved(self.reserved)?;
+        check_word(self.head)?;
+        check_word(self.tail)?;
+        check_word(self.slots)?;
+        // SAFETY: as for ready queues.
+        Ok(unsafe {
+            FreePort {
+                head: RawWord32::new(self.head),
+                tail: RawWord32::new(self.tail),
+                slots: RawWords64::new(self.slots, self.slot_count as usize),
+                slot_count: self.slot_count,
+            }
+        })
+    }
+}
+
 impl lanepipe_instance_t {
     fn native(&self) -> Result<Instance, Problem> {
-        let queue = &self.free_queue;
-        check_reserved(queue.reserved)?;
-        check_word(queue.head)?;
-        check_word(queue.tail)?;
-        check_word(queue.slots)?;
-        // SAFETY: as for ready queues.
-        let free = unsafe {
-            FreePort {
-                head: RawWord32::new(queue.head),
-                tail: RawWord32::new(queue.tail),
-                slots: RawWords64::new(queue.slots, queue.slot_count as usize),
-                slot_count: queue.slot_count,
-            }
-        };
-        Ok(Instance { free, kind: self.kind, queue: self.queue })
+        Ok(Instance { free: self.free_queue.native()?, kind: self.kind, queue: self.queue })
     }
 }
 

@@ -198,6 +198,7 @@ impl Pool {
             tracked.store(0, Ordering::Relaxed);
         }
         self.retired.clear();
+        self.notes.clear();
         self.ledger.reset();
         // SAFETY: nobody else uses the pool, so no lookup holds the map.
         unsafe { (*self.map.get()).clear() };

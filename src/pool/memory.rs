@@ -58,6 +58,11 @@ impl MemoryContext {
         self.ops.as_ref().is_some_and(|ops| ops.copies())
     }
 
+    /// Whether the shared region is reached by copies. Without one there is nothing to copy: the host's words are all.
+    pub fn copies_shared(&self) -> bool {
+        self.copies() && self.shm_dev != 0 && self.shm_host != 0 && self.shm_size != 0
+    }
+
     /// Device address of `size` bytes at host address `host` inside the shared region.
     pub fn device_address(&self, host: u64, size: usize) -> Option<u64> {
         let offset = host.checked_sub(self.shm_host)?;
@@ -67,7 +72,7 @@ impl MemoryContext {
 
     fn transfer(&self, host: u64, size: usize) -> Result<Option<(&dyn MemoryOps, u64)>, Status> {
         match &self.ops {
-            Some(ops) if ops.copies() && self.shm_dev != 0 && self.shm_host != 0 && self.shm_size != 0 => {
+            Some(ops) if self.copies_shared() => {
                 let dev = self.device_address(host, size).ok_or(Status::LANEPIPE_E_INVALID)?;
                 Ok(Some((ops.as_ref(), dev)))
             }

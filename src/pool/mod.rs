@@ -21,6 +21,7 @@ mod config;
 mod gates;
 pub mod ledger;
 mod memory;
+mod notes;
 mod queues;
 mod ready;
 mod retired;
@@ -33,6 +34,7 @@ pub(crate) use config::require;
 pub use config::{MAX_KINDS, MAX_PAYLOAD, MAX_RING_CAPACITY, MAX_SHARDS, PoolConfig, Problem};
 pub(crate) use gates::{GateMemory, GatesMemory, LaneTurns};
 pub use memory::{MemoryContext, MemoryOps};
+pub(crate) use notes::{Doubt, QueueNote};
 pub use ready::ReadyQueue;
 
 use crate::log::Logger;
@@ -71,6 +73,7 @@ pub struct Pool {
     blocks: ColdMutex<Blocks>,
     memory: ColdMutex<Arc<MemoryContext>>,
     running: Turn,
+    notes: notes::QueueNotes,
     /// One per shard; see [`Pool::lane_turn`].
     lane_turns: Box<[CachePadded<Turn>]>,
     gates: GatesMemory,
@@ -103,6 +106,7 @@ impl Pool {
             blocks: ColdMutex::new(Blocks::default()),
             memory: ColdMutex::new(Arc::new(MemoryContext::default())),
             running: Turn::new(),
+            notes: notes::QueueNotes::default(),
             lane_turns: build(config.shards, || Ok(CachePadded::new(Turn::new())))?,
             gates: GatesMemory::default(),
             config,
@@ -231,6 +235,22 @@ impl Pool {
     pub(crate) fn quarantine(&self, shard: u32, buffer: Buffer) -> Result<(), Status> {
         self.note(&buffer, Place::Quarantined, self.fold(shard));
         self.retired.park(buffer, true)
+    }
+
+    /// Takes the buffer of `kind` parked last that may go to the device; it counts as there. Any thread; takes a lock.
+    pub(crate) fn take_retired(&self, kind: u32) -> Option<Buffer> {
+        if !self.retired.has_circulable(kind) {
+            return None;
+        }
+        let buffer = self.retired.take(kind)?;
+        self.note(&buffer, Place::Device, 0);
+        Some(buffer)
+    }
+
+    /// Ends the quarantine of a buffer whose whereabouts are known after all; false if it is not in quarantine. Any thread;
+    /// takes a lock.
+    pub(crate) fn end_quarantine(&self, buffer: &Buffer) -> bool {
+        self.retired.end_quarantine(buffer)
     }
 
     /// Buffers of `kind` that the pool tracks. Any thread.

@@ -56,6 +56,13 @@ impl Retired {
         buffer
     }
 
+    /// Takes `buffer` out of quarantine; false if it is not there.
+    pub(super) fn end_quarantine(&self, buffer: &Buffer) -> bool {
+        let mut parked = self.parked.lock();
+        let found = parked.quarantined.iter().rposition(|at| at == buffer);
+        found.map(|at| parked.quarantined.remove(at)).is_some()
+    }
+
     /// Runs `f` on every parked buffer; the flag says whether it is quarantined.
     pub(super) fn for_each(&self, mut f: impl FnMut(&Buffer, bool)) {
         let parked = self.parked.lock();

@@ -39,6 +39,7 @@ mod run;
 mod sentinel;
 pub(crate) mod shared_link;
 mod stats;
+pub(crate) mod steps;
 
 pub use config::{
     Config, Entry, Free, Hooks, Instance, KindConfig, MAX_COLLECT, MAX_ENTRIES, MAX_ENTRY_WORDS, MAX_INSTANCES,
