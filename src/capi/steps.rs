@@ -4,7 +4,7 @@
 use super::args::{check, check_array, object};
 use super::backpressure::lanepipe_gates_t;
 use super::pool::{cold, lanepipe_pool_t};
-use super::profiler::{lanepipe_free_queue_t, lanepipe_ready_queue_t};
+use super::queues::{lanepipe_free_queue_t, lanepipe_ready_queue_t};
 use crate::pool::{Pool, Problem};
 use crate::profiler::steps::{self, Supplied};
 use crate::profiler::{Free, MAX_ENTRY_WORDS};

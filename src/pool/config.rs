@@ -29,6 +29,8 @@ pub struct PoolConfig {
     pub recycled_capacity: u32,
     /// Refuse unknown pointers and buffers that are in a queue already.
     pub strict: bool,
+    /// Buffers have no identity: no ids, nothing in the ledger, any address that resolves is as good as any other.
+    pub untracked: bool,
     /// Detect two threads inside calls of one queue end.
     pub check_overlap: bool,
     /// Blocks are multiples of this many bytes; a power of two.

@@ -30,6 +30,7 @@ mod collect;
 mod config;
 mod drain;
 mod fault;
+mod instances;
 mod lifecycle;
 #[cfg(all(test, loom))]
 mod loom_tests;
@@ -40,6 +41,7 @@ mod sentinel;
 pub(crate) mod shared_link;
 mod stats;
 pub(crate) mod steps;
+mod table;
 
 pub use config::{
     Config, Entry, Free, Hooks, Instance, KindConfig, MAX_COLLECT, MAX_ENTRIES, MAX_ENTRY_WORDS, MAX_INSTANCES,

@@ -63,6 +63,7 @@ impl lanepipe_pool_config_t {
             done_capacity: self.done_capacity,
             recycled_capacity: self.recycled_capacity,
             strict: self.flags & LANEPIPE_POOL_STRICT != 0,
+            untracked: false,
             check_overlap: self.flags & LANEPIPE_POOL_CHECK_OVERLAP != 0,
             block_granularity: if self.block_granularity == 0 { 64 } else { self.block_granularity },
             logger,
