@@ -33,6 +33,7 @@ impl Harness {
             done_capacity: plan.done,
             recycled_capacity: plan.recycled,
             strict: false,
+            untracked: false,
             check_overlap: false,
             block_granularity: 1,
             logger: Logger::default(),
