@@ -18,6 +18,7 @@ mod blocks;
 mod buffer;
 mod checks;
 mod config;
+mod gates;
 pub mod ledger;
 mod memory;
 mod queues;
@@ -31,6 +32,7 @@ pub use audit::Audit;
 pub use buffer::Buffer;
 pub(crate) use config::require;
 pub use config::{MAX_KINDS, MAX_PAYLOAD, MAX_RING_CAPACITY, MAX_SHARDS, PoolConfig, Problem};
+pub(crate) use gates::{GateMemory, GatesMemory, LaneTurns};
 pub use memory::{MemoryContext, MemoryOps};
 pub use ready::ReadyQueue;
 
@@ -70,6 +72,9 @@ pub struct Pool {
     blocks: ColdMutex<Blocks>,
     memory: ColdMutex<Arc<MemoryContext>>,
     running: Turn,
+    /// One per shard; see [`Pool::lane_turn`].
+    lane_turns: Box<[CachePadded<Turn>]>,
+    gates: GatesMemory,
 }
 
 // SAFETY: everything inside is shared by atomics or locks but for `map`, which is only mutated by `release_all` and
@@ -99,6 +104,8 @@ impl Pool {
             blocks: ColdMutex::new(Blocks::default()),
             memory: ColdMutex::new(Arc::new(MemoryContext::default())),
             running: Turn::new(),
+            lane_turns: build(config.shards, || Ok(CachePadded::new(Turn::new())))?,
+            gates: GatesMemory::default(),
             config,
         })
     }

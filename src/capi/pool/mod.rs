@@ -66,7 +66,7 @@ const _: () = {
 };
 
 /// Runs a call that may take a lock or allocate.
-fn cold(call: &str, pool: *const lanepipe_pool_t, body: impl FnOnce(&Pool) -> Result<(), Status>) -> Status {
+pub(super) fn cold(call: &str, pool: *const lanepipe_pool_t, body: impl FnOnce(&Pool) -> Result<(), Status>) -> Status {
     // SAFETY: every function of this section requires a live pool or null.
     let (status, logger) = match unsafe { object(pool) } {
         Ok(handle) => (handle.poison.guard(|| body(&handle.pool)), Some(handle.pool.logger())),
