@@ -193,6 +193,11 @@
 #define LANEPIPE_ERROR_MESSAGE_SIZE 240
 #endif
 
+#if defined(LANEPIPE_HOST)
+// Flag of `lanepipe_pool_take_entry`: the tail is brought from the device first. Without it the host's copy is good enough.
+#define LANEPIPE_STEP_REFRESH 1
+#endif
+
 // Version of the binary interface. Grows with every change that breaks a caller compiled earlier; it is the number in
 // the shared library's SONAME.
 #define LANEPIPE_ABI_VERSION 0
@@ -483,7 +488,8 @@ typedef struct lanepipe_pool_audit_t {
 #endif
 
 #if defined(LANEPIPE_HOST)
-// A device ready queue, by host addresses inside the shared region. Indices run modulo `capacity`; one slot stays empty.
+// A device ready queue, by host addresses inside the shared region. Indices run modulo `capacity`; one slot stays empty, so
+// that a queue of capacity 1 never holds an entry.
 typedef struct lanepipe_ready_queue_t {
     // First entry.
     void *entries;
@@ -491,7 +497,7 @@ typedef struct lanepipe_ready_queue_t {
     uint32_t *head;
     // Next entry to fill; written by the device only.
     uint32_t *tail;
-    // Modulus of the indices, 2 or more.
+    // Modulus of the indices, 1 or more.
     uint32_t capacity;
     // Bytes from one entry to the next, a multiple of 8 up to 256.
     uint32_t entry_size;
@@ -503,7 +509,8 @@ typedef struct lanepipe_ready_queue_t {
 #endif
 
 #if defined(LANEPIPE_HOST)
-// A device free queue, by host addresses inside the shared region. Counters grow without bound and wrap at 2^32.
+// A device free queue, by host addresses inside the shared region. Counters grow without bound and wrap at 2^32; the slot of
+// a counter is its remainder modulo `slot_count`, so that only with a power of two the wrap passes unseen.
 typedef struct lanepipe_free_queue_t {
     // Next slot to take; written by the device only.
     uint32_t *head;
@@ -511,7 +518,7 @@ typedef struct lanepipe_free_queue_t {
     uint32_t *tail;
     // Buffer addresses.
     uint64_t *slots;
-    // Slots, a power of two.
+    // Slots, 1 or more.
     uint32_t slot_count;
     // Must be 0.
     uint32_t reserved;
@@ -1477,6 +1484,62 @@ lanepipe_status_t lanepipe_ring_get_count(const struct lanepipe_ring_consumer_t 
 // `status`: any value; unknown ones give `"LANEPIPE_E_UNKNOWN_STATUS"`. Returns a static string. Any thread, never
 // blocks.
 const char *lanepipe_status_name(int32_t status);
+
+#if defined(LANEPIPE_HOST)
+// Takes the oldest entry of a device ready queue and gives its slot back to the device; `entry` gets its bytes. `number` is
+// for messages. With host shadows queue words go through the copy callbacks.
+//
+// `LANEPIPE_EMPTY`: there is none. `LANEPIPE_AGAIN`: the next one has no address yet. `LANEPIPE_E_CORRUPT`: an index is out
+// of range. `LANEPIPE_E_CALLBACK`: a transfer failed, the entry stays queued, and the next call returns it even if the
+// device has seen the head all the same. `entry` is meaningful on `LANEPIPE_OK` only. A fault that lasts from call to call is
+// reported once. Drain thread of the queue's shard; never blocks but in the copy callbacks.
+//
+// # Safety
+//
+// Pointers are null or valid as described, and the calling thread has the role described.
+lanepipe_status_t lanepipe_pool_take_entry(const struct lanepipe_pool_t *pool,
+                                           const struct lanepipe_ready_queue_t *queue,
+                                           uint32_t number,
+                                           uint32_t flags,
+                                           void *entry);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Fills a device free queue from the lane (`shard`, `kind`) until it is full or the lane dry; `*published` counts the buffers
+// and is written on every status but those of bad arguments. `gates` may be null, and so may its contended words.
+//
+// `LANEPIPE_OK`. `LANEPIPE_BUSY`, nothing published: a gate is shut, or another thread takes from the shard's lanes or fills
+// the queue. `LANEPIPE_E_CALLBACK`: a transfer failed; what could not be published is parked. `LANEPIPE_E_CORRUPT`: the
+// device's head is impossible. A fault that lasts from call to call is reported once. Drain thread of the shard; never
+// blocks but in the copy callbacks, never allocates.
+//
+// # Safety
+//
+// Pointers are null or valid as described, and the calling thread has the role described.
+lanepipe_status_t lanepipe_pool_top_up(const struct lanepipe_pool_t *pool,
+                                       const struct lanepipe_free_queue_t *queue,
+                                       const struct lanepipe_gates_t *gates,
+                                       uint32_t kind,
+                                       uint32_t shard,
+                                       size_t *published);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Fills a device free queue from the lanes of all live shards, else with parked buffers, else with blocks of `batch_size`
+// buffers of `buffer_size` bytes (either 0: none are allocated), until it is full or nothing can be had. `*published` and
+// the status are as for `lanepipe_pool_top_up`. The owner while no thread runs, or the replenish thread between
+// `lanepipe_pool_begin_freeze_tick` and `lanepipe_pool_end_freeze_tick`.
+//
+// # Safety
+//
+// Pointers are null or valid as described, and the calling thread has the role described.
+lanepipe_status_t lanepipe_pool_refill(const struct lanepipe_pool_t *pool,
+                                       const struct lanepipe_free_queue_t *queue,
+                                       uint32_t kind,
+                                       size_t buffer_size,
+                                       uint32_t batch_size,
+                                       size_t *published);
+#endif
 
 // The library's `LANEPIPE_ABI_VERSION`. Any thread, never blocks.
 uint32_t lanepipe_abi_version(void);

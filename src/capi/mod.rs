@@ -23,4 +23,6 @@ mod profiler;
 mod queues;
 mod ring;
 mod status;
+#[cfg(feature = "std")]
+mod steps;
 mod version;

@@ -8,7 +8,8 @@ use crate::status::Status;
 use crate::sync::RawWord32;
 use core::ffi::c_void;
 
-/// A device ready queue, by host addresses inside the shared region. Indices run modulo `capacity`; one slot stays empty.
+/// A device ready queue, by host addresses inside the shared region. Indices run modulo `capacity`; one slot stays empty, so
+/// that a queue of capacity 1 never holds an entry.
 #[repr(C)]
 pub struct lanepipe_ready_queue_t {
     /// First entry.
@@ -17,7 +18,7 @@ pub struct lanepipe_ready_queue_t {
     pub head: *mut u32,
     /// Next entry to fill; written by the device only.
     pub tail: *mut u32,
-    /// Modulus of the indices, 2 or more.
+    /// Modulus of the indices, 1 or more.
     pub capacity: u32,
     /// Bytes from one entry to the next, a multiple of 8 up to 256.
     pub entry_size: u32,
@@ -27,7 +28,8 @@ pub struct lanepipe_ready_queue_t {
     pub reserved: u32,
 }
 
-/// A device free queue, by host addresses inside the shared region. Counters grow without bound and wrap at 2^32.
+/// A device free queue, by host addresses inside the shared region. Counters grow without bound and wrap at 2^32; the slot of
+/// a counter is its remainder modulo `slot_count`, so that only with a power of two the wrap passes unseen.
 #[repr(C)]
 pub struct lanepipe_free_queue_t {
     /// Next slot to take; written by the device only.
@@ -36,7 +38,7 @@ pub struct lanepipe_free_queue_t {
     pub tail: *mut u32,
     /// Buffer addresses.
     pub slots: *mut u64,
-    /// Slots, a power of two.
+    /// Slots, 1 or more.
     pub slot_count: u32,
     /// Must be 0.
     pub reserved: u32,

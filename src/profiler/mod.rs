@@ -40,6 +40,7 @@ mod run;
 mod sentinel;
 pub(crate) mod shared_link;
 mod stats;
+pub(crate) mod steps;
 mod table;
 
 pub use config::{
