@@ -224,6 +224,7 @@ enum class Verdict {
 struct Transfer {
     bool to_device;
     const void *device;
+    void *host; // only to be written to if the transfer comes from the device
     size_t size;
     std::string name; // "<" or ">", the field, for words to the device "=value"
 };
@@ -270,7 +271,7 @@ template <typename M> class Rig {
 
     Copy to_device() {
         return !shadowed() ? Copy() : [this](void *dst, const void *src, size_t size) {
-            Transfer transfer{true, dst, size, std::string()};
+            Transfer transfer{true, dst, const_cast<void *>(src), size, std::string()};
             const bool named = wants_name();
             if (named) {
                 transfer.name = ">" + field(dst, size) + value(src, size);
@@ -281,7 +282,7 @@ template <typename M> class Rig {
 
     Copy from_device() {
         return !shadowed() ? Copy() : [this](void *dst, const void *src, size_t size) {
-            Transfer transfer{false, src, size, std::string()};
+            Transfer transfer{false, src, dst, size, std::string()};
             const bool named = wants_name();
             if (named) {
                 transfer.name = "<" + field(src, size);
