@@ -257,6 +257,21 @@ typedef struct lanepipe_ring_consumer_t lanepipe_ring_consumer_t;
 typedef struct lanepipe_ring_producer_t lanepipe_ring_producer_t;
 
 #if defined(LANEPIPE_HOST)
+// The words of the two backpressure gates, by host addresses inside the shared region. The device raises a contended word
+// when a lane finds its ready queue full (rq) or its free queue empty (fq); lanes park while a freeze word is set.
+typedef struct lanepipe_gates_t {
+    // Freeze word of the push gate; written by the host only.
+    uint32_t *rq_freeze;
+    // Contended word of the push gate; set by the device, cleared by the host.
+    uint32_t *rq_contended;
+    // Freeze word of the pop gate.
+    uint32_t *fq_freeze;
+    // Contended word of the pop gate.
+    uint32_t *fq_contended;
+} lanepipe_gates_t;
+#endif
+
+#if defined(LANEPIPE_HOST)
 // Takes one message: terminated UTF-8 text without line end, valid during the call. Called from any thread that uses the
 // object, several at once, never with a lock held and never on a fault-free hot path.
 typedef void (*lanepipe_log_fn_t)(void *context, uint32_t level, const char *message);
@@ -686,6 +701,41 @@ extern "C" {
 #endif // __cplusplus
 
 #if defined(LANEPIPE_HOST)
+// The first half of one tick of the freeze protocol, by hand: looks at both contended words, shuts gates, and tells what
+// the second half can be. `heads` and `tails` are the indices of `count` ready queues of `capacity` entries, 1 to
+// `LANEPIPE_MAX_QUEUES`, each an array inside the shared region; queues with an index out of range are left out.
+//
+// `LANEPIPE_OK`: a gate is shut, the queues are drained, no top-up is under way and none can begin: fill all free queues
+// (`lanepipe_pool_refill`), then call `lanepipe_pool_end_freeze_tick`. `LANEPIPE_EMPTY`: no gate is shut.
+// `LANEPIPE_BUSY`: a gate is shut, and this tick can do no more. `LANEPIPE_E_STATE`: a tick has been begun and not ended.
+// The one thread that drives the gates; never blocks but in the copy callbacks.
+//
+// # Safety
+//
+// Pointers are null or valid as described.
+lanepipe_status_t lanepipe_pool_begin_freeze_tick(const struct lanepipe_pool_t *pool,
+                                                  const struct lanepipe_gates_t *gates,
+                                                  uint32_t *heads,
+                                                  uint32_t *tails,
+                                                  uint32_t count,
+                                                  uint32_t capacity);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// The second half of a tick that the first half answered with `LANEPIPE_OK`: opens the gates if `published`, the number of
+// buffers that the refill published, is 0 and `release_ready` (not 0) says that the subsystem agrees. `LANEPIPE_OK`: the gates
+// are open; `LANEPIPE_BUSY`: they stay shut until a later tick; `LANEPIPE_E_STATE`: no first half. The same thread.
+//
+// # Safety
+//
+// Pointers are null or valid as described.
+lanepipe_status_t lanepipe_pool_end_freeze_tick(const struct lanepipe_pool_t *pool,
+                                                const struct lanepipe_gates_t *gates,
+                                                uint64_t published,
+                                                uint32_t release_ready);
+#endif
+
+#if defined(LANEPIPE_HOST)
 // Sets the sink for failures before a handle exists. Null takes it back. Any thread; the earlier sink may still be in
 // use by calls that began before. Never blocks for long.
 //
@@ -956,16 +1006,6 @@ lanepipe_status_t lanepipe_pool_resolve(const struct lanepipe_pool_t *pool,
 #endif
 
 #if defined(LANEPIPE_HOST)
-// Calls `release` once for each distinct allocation that the pool knows, in ascending order, then forgets all mappings
-// and empties all queues. `release` may be null. Only while no other thread uses the pool.
-//
-// # Safety
-//
-// Pointers are null or valid as described, and the calling thread has the role described.
-lanepipe_status_t lanepipe_pool_release_all(struct lanepipe_pool_t *pool, lanepipe_release_fn_t release, void *context);
-#endif
-
-#if defined(LANEPIPE_HOST)
 // Copies `size` bytes at `host_field` in the shadow of the shared region to the device. Does nothing with shared virtual
 // memory.
 //
@@ -985,6 +1025,16 @@ lanepipe_status_t lanepipe_pool_write_shared(const struct lanepipe_pool_t *pool,
 //
 // Pointers are null or valid as described, and the calling thread has the role described.
 lanepipe_status_t lanepipe_pool_read_shared(const struct lanepipe_pool_t *pool, void *host_field, size_t size);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Calls `release` once for each distinct allocation that the pool knows, in ascending order, then forgets all mappings
+// and empties all queues. `release` may be null. Only while no other thread uses the pool.
+//
+// # Safety
+//
+// Pointers are null or valid as described, and the calling thread has the role described.
+lanepipe_status_t lanepipe_pool_release_all(struct lanepipe_pool_t *pool, lanepipe_release_fn_t release, void *context);
 #endif
 
 #if defined(LANEPIPE_HOST)

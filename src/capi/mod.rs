@@ -6,6 +6,8 @@
 #[cfg(feature = "std")]
 mod args;
 #[cfg(feature = "std")]
+mod backpressure;
+#[cfg(feature = "std")]
 mod failure;
 #[cfg(feature = "std")]
 mod guard;

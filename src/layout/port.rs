@@ -5,7 +5,8 @@ use crate::status::Status;
 use crate::sync::atomic::Ordering;
 use crate::sync::{Edge, Word32};
 
-const D1: Edge = Edge::new("layout.D1", Ordering::Acquire);
+/// Load of a ready tail.
+pub(crate) const D1: Edge = Edge::new("layout.D1", Ordering::Acquire);
 const D2: Edge = Edge::new("layout.D2", Ordering::Release);
 const F1: Edge = Edge::new("layout.F1", Ordering::Release);
 const F2: Edge = Edge::new("layout.F2", Ordering::Acquire);

@@ -24,6 +24,7 @@
 //! leaves the profiler in *stopping*; a later one goes on where it ended.
 
 mod announce;
+pub(crate) mod backpressure;
 mod circulation;
 mod collect;
 mod config;
@@ -36,7 +37,7 @@ mod refill;
 mod replenish;
 mod run;
 mod sentinel;
-mod shared_link;
+pub(crate) mod shared_link;
 mod stats;
 
 pub use config::{

@@ -12,18 +12,39 @@ use std::sync::Arc;
 /// Reaches device words as the memory context says. Copies land in memory of the calling thread, never in the shadow,
 /// so threads do not overwrite each other's fresh values with stale ones.
 #[derive(Debug, Clone)]
-pub(super) struct SharedLink {
+pub(crate) struct SharedLink {
     memory: Arc<MemoryContext>,
     copies: bool,
 }
 
 impl SharedLink {
-    pub(super) fn new(memory: Arc<MemoryContext>) -> Self {
+    pub(crate) fn new(memory: Arc<MemoryContext>) -> Self {
         Self { copies: memory.copies(), memory }
     }
 
-    pub(super) fn memory(&self) -> &MemoryContext {
+    pub(crate) fn memory(&self) -> &MemoryContext {
         &self.memory
+    }
+
+    /// Brings an array of words that the device writes, with one transfer where memory is copied.
+    ///
+    /// # Safety
+    ///
+    /// The words from `first` on meet the requirements of [`RawWord32::new`], as many as `out` has elements.
+    pub(crate) unsafe fn load_run(&self, first: *mut u32, out: &mut [u32], edge: &Edge) -> Result<(), Status> {
+        if self.copies {
+            // SAFETY: the landing place is `out`.
+            unsafe { self.memory.read_shared(first as u64, out.as_mut_ptr().cast(), size_of_val(out))? };
+            edge.fence();
+            rmb();
+            return Ok(());
+        }
+        for (offset, value) in out.iter_mut().enumerate() {
+            // SAFETY: forwarded.
+            *value = unsafe { RawWord32::new(first.wrapping_add(offset)) }.load(edge.order());
+        }
+        rmb();
+        Ok(())
     }
 }
 
