@@ -78,7 +78,11 @@ function(lanepipe_swap target)
             "$<$<COMPILE_LANGUAGE:CXX>:-iquote${include}/lanepipe/swap/${directory}>")
         target_compile_definitions(${target} PUBLIC "$<$<COMPILE_LANGUAGE:CXX>:${guard}=1>")
     endforeach()
-    target_sources(${target} PRIVATE "${CMAKE_CURRENT_FUNCTION_LIST_DIR}/swap/check.cpp")
+    set(check "${CMAKE_CURRENT_FUNCTION_LIST_DIR}/swap/check.cpp")
+    target_sources(${target} PRIVATE "${check}")
+    # It looks at what the headers define, so it stands alone.
+    set_source_files_properties("${check}" TARGET_DIRECTORY ${target} PROPERTIES
+        SKIP_UNITY_BUILD_INCLUSION ON SKIP_PRECOMPILE_HEADERS ON)
     # Not by target_link_libraries: its two signatures cannot be mixed, and the target may use either.
     set_property(TARGET ${target} APPEND PROPERTY LINK_LIBRARIES lanepipe::lanepipe)
     set_property(TARGET ${target} APPEND PROPERTY INTERFACE_LINK_LIBRARIES lanepipe::lanepipe)
