@@ -26,7 +26,7 @@ function(lanepipe_swap target)
 
     set(units ${ARGN})
     set(how "")
-    if(NOT units)
+    if(units STREQUAL "")
         foreach(unit IN LISTS known)
             if(LANEPIPE_SWAP_${unit})
                 list(APPEND units ${unit})
