@@ -224,6 +224,8 @@ TEST(ProfilerState, WhileRunningNothingIsTakenAway) {
     int released = 0;
     const auto release = [](void *count, void *) { ++*static_cast<int *>(count); };
     EXPECT_REFUSED(log, LANEPIPE_E_STATE, lanepipe_pool_release_all(rig.pool.get(), release, &released));
+    EXPECT_REFUSED(log, LANEPIPE_E_STATE, lanepipe_pool_release_queued(rig.pool.get(), release, &released));
+    EXPECT_REFUSED(log, LANEPIPE_E_STATE, lanepipe_pool_clear_mappings(rig.pool.get()));
     EXPECT_EQ(released, 0);
     // It runs on as if nothing had been asked.
     EXPECT_TRUE(rig.device.run(100));

@@ -56,7 +56,7 @@
 
 #if defined(LANEPIPE_HOST)
 // Largest payload of a ready element in bytes.
-#define LANEPIPE_MAX_PAYLOAD 256
+#define LANEPIPE_MAX_PAYLOAD 1024
 #endif
 
 #if defined(LANEPIPE_HOST)
@@ -84,6 +84,12 @@
 // are refused then (`LANEPIPE_E_OVERLAP`), and calls by hand on ends that threads of a running profiler hold are refused
 // (`LANEPIPE_E_OWNER`). Costs one atomic exchange per call.
 #define LANEPIPE_POOL_CHECK_OVERLAP 2
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Pool flag: buffers have no identity. Their ids are 0, the ledger and the audit see none of them, any address that
+// resolves is as good as any other, and a buffer that is in two places goes unnoticed. Not with `LANEPIPE_POOL_STRICT`.
+#define LANEPIPE_POOL_UNTRACKED 4
 #endif
 
 #if defined(LANEPIPE_HOST)
@@ -392,7 +398,8 @@ typedef int32_t (*lanepipe_copy_fn_t)(void *context, void *destination, const vo
 // call or the pool's destruction.
 //
 // With shared virtual memory both copy callbacks are null and the host address of a buffer is where the device writes.
-// With host shadows both are set and every access to device memory goes through them.
+// With host shadows both are set and every access to device memory goes through them. With one of them, transfers in its
+// direction copy and those in the other do nothing, for who drives a pool by hand; a profiler does not start then.
 typedef struct lanepipe_memory_t {
     // `sizeof(lanepipe_memory_t)`.
     uint32_t struct_size;
@@ -881,9 +888,22 @@ lanepipe_status_t lanepipe_pool_get_shards(const struct lanepipe_pool_t *pool, u
 #endif
 
 #if defined(LANEPIPE_HOST)
+// Sets how many buffers of `kind` each lane is to hold: a done buffer that is routed (`lanepipe_pool_recycle_done` with
+// `LANEPIPE_ALL_SHARDS`) goes where most are missing. 0, the default: back to its own shard. More than a lane holds counts
+// as what it holds. Any thread, also while others route; `lanepipe_profiler_start` sets it from its own configuration.
+//
+// # Safety
+//
+// Pointers are null or valid as described, and the calling thread has the role described.
+lanepipe_status_t lanepipe_pool_set_warm_target(const struct lanepipe_pool_t *pool,
+                                                uint32_t kind,
+                                                uint32_t target);
+#endif
+
+#if defined(LANEPIPE_HOST)
 // Stores up to `count` elements in the ready ring of `shard` and wakes its consumer. Drain thread of the shard; never
 // blocks. `payloads` holds `count` payloads back to back and may be null if the payload size is 0. `*pushed` is written
-// on `LANEPIPE_OK` and `LANEPIPE_FULL` (fewer than `count` fit).
+// on `LANEPIPE_OK` and `LANEPIPE_FULL` (fewer than `count` fit). In an untracked pool `dev` of an element may be null.
 //
 // # Safety
 //
@@ -972,8 +992,8 @@ lanepipe_status_t lanepipe_pool_pop_done(const struct lanepipe_pool_t *pool,
 
 #if defined(LANEPIPE_HOST)
 // Moves all done buffers into recycled lanes. With `LANEPIPE_ALL_SHARDS` each goes where the deficit is largest, with a
-// shard only that ring is emptied into the shard's own lanes. What fits nowhere is retired. `*moved` counts both.
-// Replenish thread; never blocks on a hot-path thread.
+// shard only that ring is emptied into the shard's own lanes. What fits nowhere is retired, with a line of level error.
+// `*moved` counts both. Replenish thread; never blocks on a hot-path thread.
 //
 // # Safety
 //
@@ -1022,6 +1042,43 @@ lanepipe_status_t lanepipe_pool_retire(const struct lanepipe_pool_t *pool,
 #endif
 
 #if defined(LANEPIPE_HOST)
+// Parks a buffer whose address cannot be trusted. It waits for `lanepipe_pool_release_queued` or
+// `lanepipe_pool_release_all`, nothing brings it back before, and it does not count against `max_buffers`. Any thread;
+// takes a lock.
+//
+// # Safety
+//
+// Pointers are null or valid as described, and the calling thread has the role described.
+lanepipe_status_t lanepipe_pool_quarantine(const struct lanepipe_pool_t *pool,
+                                           uint32_t shard,
+                                           const struct lanepipe_buffer_t *buffer);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Takes the buffer of `kind` out that `lanepipe_pool_retire` parked last for `shard`, or for any shard with
+// `LANEPIPE_ALL_SHARDS`. `LANEPIPE_EMPTY` if there is none. Replenish thread, or the owner while no thread runs; takes a
+// lock.
+//
+// # Safety
+//
+// Pointers are null or valid as described, and the calling thread has the role described.
+lanepipe_status_t lanepipe_pool_take_retired(const struct lanepipe_pool_t *pool,
+                                             uint32_t shard,
+                                             uint32_t kind,
+                                             struct lanepipe_buffer_t *buffer);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Moves retired buffers into lanes that have room, each where `lanepipe_pool_recycle_done` would bring it. Replenish
+// thread, or the owner while no thread runs.
+//
+// # Safety
+//
+// Pointers are null or valid as described, and the calling thread has the role described.
+lanepipe_status_t lanepipe_pool_recirculate(const struct lanepipe_pool_t *pool, size_t *placed);
+#endif
+
+#if defined(LANEPIPE_HOST)
 // Buffers in the recycled lane (`shard`, `kind`); `LANEPIPE_ALL_SHARDS` sums the live shards. Any thread; exact at rest.
 //
 // # Safety
@@ -1062,8 +1119,24 @@ lanepipe_status_t lanepipe_pool_allocate_block(const struct lanepipe_pool_t *poo
 #endif
 
 #if defined(LANEPIPE_HOST)
-// Makes a buffer that the caller allocated known to the pool, as being at the device. `id` may be null. Any thread, also
+// Makes memory known that the caller allocated and registered himself, as `lanepipe_pool_allocate_block` does with its
+// own: `dev`, and the `size` bytes from there on (0: the address alone). What was known of an earlier allocation at `dev`
+// is forgotten, a claim included. `host` may be null: the address counts as known and resolves to null. Any thread, also
 // while a profiler runs; takes the lock of the writers, which readers never wait for.
+//
+// # Safety
+//
+// Pointers are null or valid as described, and the calling thread has the role described.
+lanepipe_status_t lanepipe_pool_map_block(const struct lanepipe_pool_t *pool,
+                                          void *dev,
+                                          void *host,
+                                          size_t size);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Makes a buffer that the caller allocated known to the pool, as being at the device. `id` may be null. An earlier mapping
+// of the address is overwritten; the buffer keeps its identity. In an untracked pool `*id` becomes 0, and any `dev` will
+// do, null too. Any thread, also while a profiler runs; takes the lock of the writers, which readers never wait for.
 //
 // # Safety
 //
@@ -1111,13 +1184,91 @@ lanepipe_status_t lanepipe_pool_read_shared(const struct lanepipe_pool_t *pool, 
 #endif
 
 #if defined(LANEPIPE_HOST)
-// Calls `release` once for each distinct allocation that the pool knows, in ascending order, then forgets all mappings
-// and empties all queues. `release` may be null. Only while no other thread uses the pool.
+// The base of the allocation that `dev` belongs to: of the block that contains it, or itself if it was registered alone.
+// `LANEPIPE_E_UNKNOWN_POINTER` if the pool knows no such address; that is an answer and leaves no line. Lock-free, any
+// thread.
+//
+// # Safety
+//
+// Pointers are null or valid as described, and the calling thread has the role described.
+lanepipe_status_t lanepipe_pool_get_base(const struct lanepipe_pool_t *pool,
+                                         const void *dev,
+                                         void **base);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Claims the allocation that `dev` belongs to for release: of all who try, with whatever address inside it, one gets
+// `LANEPIPE_OK`, the others `LANEPIPE_E_DUPLICATE`. `*base` is written in both cases. The claim stays until the address is
+// allocated anew or mapped by `lanepipe_pool_map_block`, or all mappings are forgotten.
+// `LANEPIPE_E_UNKNOWN_POINTER` if the pool knows no such address. Both refusals are answers and leave no line. Any thread;
+// takes a lock.
+//
+// # Safety
+//
+// Pointers are null or valid as described, and the calling thread has the role described.
+lanepipe_status_t lanepipe_pool_claim(const struct lanepipe_pool_t *pool,
+                                      const void *dev,
+                                      void **base);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Hands host memory from `malloc` over to the pool, which frees it once: with the allocation whose host address it is
+// (`lanepipe_pool_free`), or in `lanepipe_pool_clear_mappings` or `lanepipe_pool_release_all`; `lanepipe_pool_destroy`
+// leaves it alone. The same memory again changes nothing. Any thread; takes a lock.
+//
+// # Safety
+//
+// Pointers are null or valid as described, and the calling thread has the role described.
+lanepipe_status_t lanepipe_pool_adopt_shadow(const struct lanepipe_pool_t *pool, void *host);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Claims the allocation that `dev` belongs to, forgets what is mapped at its base, calls `free_memory` of the memory
+// context, if set, with the base, and frees its shadow. Addresses registered inside it stay known.
+// `LANEPIPE_E_DUPLICATE`, and nothing done, if it was claimed before; `LANEPIPE_E_UNKNOWN_POINTER` if the pool knows no
+// such address. Both are answers and leave no line. Afterwards the address may be allocated or registered again. Any
+// thread, also while a profiler runs; nobody uses the allocation.
+//
+// # Safety
+//
+// Pointers are null or valid as described, and the calling thread has the role described.
+lanepipe_status_t lanepipe_pool_free(const struct lanepipe_pool_t *pool, void *dev);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Empties all queues of all configured shards and calls `release` once with the base of each distinct allocation that a
+// buffer in one of them belongs to, or with its own address if the pool does not know it. In the order in which they are
+// met: lanes by shard and kind, oldest first; parked buffers by shard and kind, newest first; done rings; ready rings.
+// Mappings, claims and shadows stay. `release` may be null; it runs with no lock held and may call
+// `lanepipe_pool_get_base`, `lanepipe_pool_claim` and `lanepipe_pool_resolve`. Only while no other thread uses the pool.
+//
+// # Safety
+//
+// Pointers are null or valid as described, and the calling thread has the role described.
+lanepipe_status_t lanepipe_pool_release_queued(struct lanepipe_pool_t *pool,
+                                               lanepipe_release_fn_t release,
+                                               void *context);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Empties all queues, calls `release` once for each distinct allocation that the pool knows, in ascending order and
+// whatever was claimed, then frees all shadows and forgets all mappings. `release` as for
+// `lanepipe_pool_release_queued`. Only while no other thread uses the pool.
 //
 // # Safety
 //
 // Pointers are null or valid as described, and the calling thread has the role described.
 lanepipe_status_t lanepipe_pool_release_all(struct lanepipe_pool_t *pool, lanepipe_release_fn_t release, void *context);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Frees all shadows and forgets mappings, claims and identities; for device memory that is freed already. Calls nothing.
+// `LANEPIPE_E_STATE` if a queue of a tracked pool holds a buffer. Only while no other thread uses the pool.
+//
+// # Safety
+//
+// Pointers are null or valid as described, and the calling thread has the role described.
+lanepipe_status_t lanepipe_pool_clear_mappings(struct lanepipe_pool_t *pool);
 #endif
 
 #if defined(LANEPIPE_HOST)

@@ -302,6 +302,9 @@ template <typename Payload = NoPayload> class Pool {
     Status set_memory(const Memory &memory) noexcept { return lanepipe_pool_set_memory(raw_, &memory); }
     Status set_shards(uint32_t shards) noexcept { return lanepipe_pool_set_shards(raw_, shards); }
     Status get_shards(uint32_t &shards) const noexcept { return lanepipe_pool_get_shards(raw_, &shards); }
+    Status set_warm_target(uint32_t kind, uint32_t target) noexcept {
+        return lanepipe_pool_set_warm_target(raw_, kind, target);
+    }
 
     Status push_ready(uint32_t shard, const lanepipe_buffer_t *buffers, const Payload *payloads, size_t count,
                       size_t &pushed) noexcept {
@@ -337,6 +340,13 @@ template <typename Payload = NoPayload> class Pool {
     Status retire(uint32_t shard, const lanepipe_buffer_t &buffer) noexcept {
         return lanepipe_pool_retire(raw_, shard, &buffer);
     }
+    Status quarantine(uint32_t shard, const lanepipe_buffer_t &buffer) noexcept {
+        return lanepipe_pool_quarantine(raw_, shard, &buffer);
+    }
+    Status take_retired(uint32_t shard, uint32_t kind, lanepipe_buffer_t &buffer) noexcept {
+        return lanepipe_pool_take_retired(raw_, shard, kind, &buffer);
+    }
+    Status recirculate(size_t &placed) noexcept { return lanepipe_pool_recirculate(raw_, &placed); }
     Status get_recycled(uint32_t shard, uint32_t kind, size_t &count) const noexcept {
         return lanepipe_pool_get_recycled(raw_, shard, kind, &count);
     }
@@ -346,6 +356,9 @@ template <typename Payload = NoPayload> class Pool {
     Status allocate_block(size_t size, void *&dev, void *&host) noexcept {
         return lanepipe_pool_allocate_block(raw_, size, &dev, &host);
     }
+    Status map_block(void *dev, void *host, size_t size) noexcept {
+        return lanepipe_pool_map_block(raw_, dev, host, size);
+    }
     Status register_buffer(void *dev, void *host, uint32_t kind, uint32_t *id = nullptr) noexcept {
         return lanepipe_pool_register(raw_, dev, host, kind, id);
     }
@@ -353,13 +366,22 @@ template <typename Payload = NoPayload> class Pool {
         return lanepipe_pool_resolve(raw_, dev, count, resolved);
     }
 
+    Status get_base(const void *dev, void *&base) const noexcept { return lanepipe_pool_get_base(raw_, dev, &base); }
+    Status claim(const void *dev, void *&base) noexcept { return lanepipe_pool_claim(raw_, dev, &base); }
+    Status adopt_shadow(void *host) noexcept { return lanepipe_pool_adopt_shadow(raw_, host); }
+    Status free(void *dev) noexcept { return lanepipe_pool_free(raw_, dev); }
+
+    // Calls `release(base)` once for each allocation of which a buffer is in a queue, and empties the queues.
+    template <typename Release> Status release_queued(Release &&release) noexcept {
+        using Fn = std::remove_reference_t<Release>;
+        return lanepipe_pool_release_queued(raw_, &call_release<Fn>, address_of(release));
+    }
     // Calls `release(base)` once for each allocation that the pool knows, then forgets all of them.
     template <typename Release> Status release_all(Release &&release) noexcept {
         using Fn = std::remove_reference_t<Release>;
-        return lanepipe_pool_release_all(
-            raw_, [](void *context, void *base) noexcept { (*static_cast<Fn *>(context))(base); },
-            const_cast<void *>(static_cast<const void *>(std::addressof(release))));
+        return lanepipe_pool_release_all(raw_, &call_release<Fn>, address_of(release));
     }
+    Status clear_mappings() noexcept { return lanepipe_pool_clear_mappings(raw_); }
 
     Status write_shared(const void *host_field, size_t size) noexcept {
         return lanepipe_pool_write_shared(raw_, host_field, size);
@@ -371,6 +393,13 @@ template <typename Payload = NoPayload> class Pool {
 
   private:
     explicit Pool(lanepipe_pool_t *raw) noexcept : raw_(raw) {}
+
+    template <typename Fn> static void call_release(void *context, void *base) noexcept {
+        (*static_cast<Fn *>(context))(base);
+    }
+    template <typename Fn> static void *address_of(Fn &function) noexcept {
+        return const_cast<void *>(static_cast<const void *>(std::addressof(function)));
+    }
 
     lanepipe_pool_t *raw_ = nullptr;
 };

@@ -210,6 +210,10 @@ impl Profiler {
     /// Where memory is copied, every queue word must lie in the shared region.
     fn check_region(&self) -> Result<(), Status> {
         let memory = self.pool.memory();
+        if memory.copies_in() != memory.copies_out() {
+            self.pool.logger().log(log::ERROR, format_args!("start: one copy callback is set, the other is not"));
+            return Err(Status::LANEPIPE_E_NULL);
+        }
         if !memory.copies() {
             return Ok(());
         }

@@ -15,12 +15,13 @@ use std::sync::Arc;
 #[derive(Debug, Clone)]
 pub(crate) struct SharedLink {
     memory: Arc<MemoryContext>,
-    copies: bool,
+    copies_in: bool,
+    copies_out: bool,
 }
 
 impl SharedLink {
     pub(crate) fn new(memory: Arc<MemoryContext>) -> Self {
-        Self { copies: memory.copies_shared(), memory }
+        Self { copies_in: memory.copies_in(), copies_out: memory.copies_out(), memory }
     }
 
     pub(crate) fn memory(&self) -> &MemoryContext {
@@ -33,7 +34,7 @@ impl SharedLink {
     ///
     /// The words from `first` on meet the requirements of [`RawWord32::new`], as many as `out` has elements.
     pub(crate) unsafe fn load_run(&self, first: *mut u32, out: &mut [u32], edge: &Edge) -> Result<(), Status> {
-        if self.copies {
+        if self.copies_in {
             // SAFETY: the landing place is `out`.
             unsafe { self.memory.read_shared(first as u64, out.as_mut_ptr().cast(), size_of_val(out))? };
             edge.fence();
@@ -52,7 +53,7 @@ impl SharedLink {
 impl Link<RawWord32, RawWords64> for SharedLink {
     #[inline]
     fn load(&self, word: &RawWord32, edge: &Edge) -> Result<u32, Status> {
-        if !self.copies {
+        if !self.copies_in {
             return Link::<RawWord32, RawWords64>::load(&Direct, word, edge);
         }
         let mut value = 0u32;
@@ -67,7 +68,7 @@ impl Link<RawWord32, RawWords64> for SharedLink {
 
     #[inline]
     fn store(&self, word: &RawWord32, value: u32, edge: &Edge) -> Result<(), Status> {
-        if !self.copies {
+        if !self.copies_out {
             return Link::<RawWord32, RawWords64>::store(&Direct, word, value, edge);
         }
         // Relaxed, here and below: one thread at a time writes the word, and who else looks at it takes either value.
@@ -86,7 +87,7 @@ impl Link<RawWord32, RawWords64> for SharedLink {
 
     #[inline]
     fn load_words(&self, words: &RawWords64, first: usize, out: &mut [u64]) -> Result<(), Status> {
-        if !self.copies {
+        if !self.copies_in {
             return Link::<RawWord32, RawWords64>::load_words(&Direct, words, first, out);
         }
         let host = words.address(first) as u64;
@@ -96,7 +97,7 @@ impl Link<RawWord32, RawWords64> for SharedLink {
 
     #[inline]
     fn store_words(&self, words: &RawWords64, first: usize, values: &[u64]) -> Result<(), Status> {
-        if !self.copies {
+        if !self.copies_out {
             return Link::<RawWord32, RawWords64>::store_words(&Direct, words, first, values);
         }
         for (offset, value) in values.iter().enumerate() {

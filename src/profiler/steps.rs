@@ -216,7 +216,8 @@ pub(crate) unsafe fn refill(pool: &Pool, port: &Free, kind: u32, buffer_size: us
                     return Ok(taken);
                 }
             }
-            if let Some(buffer) = pool.take_retired(kind) {
+            if let Some(buffer) = pool.take_retired(None, kind) {
+                pool.note(&buffer, Place::Device, 0);
                 return Ok(take(&[buffer]));
             }
             if has_allocated || buffer_size == 0 || batch_size == 0 {

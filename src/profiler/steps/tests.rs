@@ -320,6 +320,7 @@ impl Bench {
             done_capacity: 4,
             recycled_capacity: 32,
             strict: false,
+            untracked: false,
             check_overlap: false,
             block_granularity: 1,
             logger: Logger::new(Box::new(messages.clone()), crate::log::DEBUG),
