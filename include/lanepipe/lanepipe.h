@@ -745,6 +745,8 @@ typedef struct lanepipe_queue_stats_t {
     uint64_t transfer_failed;
     // Scans that found indices out of range.
     uint64_t corrupt;
+    // Most elements that the ready ring held right after one of the queue's was added.
+    uint64_t ready_peak;
 } lanepipe_queue_stats_t;
 #endif
 
@@ -766,6 +768,26 @@ typedef struct lanepipe_shard_stats_t {
     // Buffers that the replenish thread allocated for this shard's lanes.
     uint64_t allocated;
 } lanepipe_shard_stats_t;
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Counters of the backpressure gates; all 0 without `LANEPIPE_BACKPRESSURE_COMMON`.
+typedef struct lanepipe_gate_stats_t {
+    // `sizeof(lanepipe_gate_stats_t)`.
+    uint32_t struct_size;
+    // Always 0.
+    uint32_t reserved;
+    // Freezes: times that no gate was shut and then one was.
+    uint64_t freezes;
+    // Nanoseconds in freezes that have ended.
+    uint64_t frozen_ns;
+    // Buffers put into free queues within freezes.
+    uint64_t refilled;
+    // Refills of one free queue that failed.
+    uint64_t refill_failed;
+    // Failed pushes of gate words.
+    uint64_t push_failed;
+} lanepipe_gate_stats_t;
 #endif
 
 #if defined(LANEPIPE_HOST)
@@ -1379,6 +1401,16 @@ lanepipe_status_t lanepipe_profiler_get_queue_stats(const struct lanepipe_profil
 lanepipe_status_t lanepipe_profiler_get_shard_stats(const struct lanepipe_profiler_t *profiler,
                                                     uint32_t shard,
                                                     struct lanepipe_shard_stats_t *stats);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Counters of the gates. Lock-free, any thread.
+//
+// # Safety
+//
+// Pointers are null or valid as described, and the calling thread has the role described.
+lanepipe_status_t lanepipe_profiler_get_gate_stats(const struct lanepipe_profiler_t *profiler,
+                                                   struct lanepipe_gate_stats_t *stats);
 #endif
 
 #if defined(LANEPIPE_HOST)

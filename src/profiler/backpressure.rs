@@ -115,6 +115,12 @@ impl<'a, W: Word32, S: Words64, L: Link<W, S>> Backpressure<'a, W, S, L> {
         self.gates.any_frozen() || [push, pop].iter().any(|memory| memory.unconfirmed.load(Ordering::Relaxed))
     }
 
+    /// Failed pushes of gate words so far.
+    pub(crate) fn failures(&self) -> u64 {
+        let GatesMemory { push, pop, .. } = self.memory();
+        [push, pop].iter().map(|memory| u64::from(memory.failures.load(Ordering::Relaxed))).sum()
+    }
+
     /// The turns of all lanes, for one refill; `None` while a top-up is under way.
     pub(crate) fn take_lanes(&self) -> Option<LaneTurns<'a>> {
         self.pool.take_lanes()

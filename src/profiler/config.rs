@@ -124,6 +124,10 @@ impl Config {
         // Two ends of one queue would each keep an index of their own.
         let heads = self.queues.iter().map(|queue| queue.port.head.address() as usize);
         require(all_differ(heads)?, "two ready queues have one head")?;
+        if !pool.config().untracked {
+            let tails = self.instances.iter().map(|instance| instance.free.tail.address() as usize);
+            require(all_differ(tails)?, "two instances have one free queue")?;
+        }
         self.instances.iter().try_for_each(|instance| self.check_instance(instance))
     }
 

@@ -400,6 +400,7 @@ impl Drain {
             unsafe { run.pool.wait_push_ready(self.shard, &buffers[pushed..], rest, Deadline::NEVER) };
         }
         stats.delivered.add(buffers.len() as u64);
+        stats.ready_peak.raise(run.pool.ready(self.shard).len() as u64);
     }
 
     /// Tops up the free queue of `instance` with at most `most` buffers; notes it if it stays empty.

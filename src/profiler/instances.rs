@@ -145,6 +145,9 @@ impl Instances {
         if let Some(found) = self.find(tail, instance.kind) {
             return Ok(found);
         }
+        if !self.aliases && self.by_tail.resolve(tail).is_some() {
+            return Err(Status::LANEPIPE_E_DUPLICATE);
+        }
         let index = self.table.find_or_add(
             || self.find(tail, instance.kind),
             |index| {

@@ -10,7 +10,7 @@ use super::replenish::{self, Replenish};
 use super::run::Run;
 use super::sentinel::Sentinel;
 use super::shared_link::SharedLink;
-use super::stats::{QueueStats, ShardStats, Stats};
+use super::stats::{GateStats, QueueStats, ShardStats, Stats};
 use crate::event::Deadline;
 use crate::layout::RawWords64;
 use crate::log;
@@ -113,6 +113,11 @@ impl Profiler {
     /// Counters of a shard. Any thread.
     pub fn shard_stats(&self, shard: u32) -> Option<ShardStats> {
         self.stats.shards.get(shard as usize).map(|counters| counters.snapshot())
+    }
+
+    /// Counters of the gates. Any thread.
+    pub fn gate_stats(&self) -> GateStats {
+        self.stats.gates.snapshot()
     }
 
     /// The last fault of a worker thread. Any thread.

@@ -49,7 +49,7 @@ pub use config::{
 };
 pub use fault::Fault;
 pub use lifecycle::{Profiler, State};
-pub use stats::{QueueStats, ShardStats};
+pub use stats::{GateStats, QueueStats, ShardStats};
 
 #[cfg(all(test, not(loom)))]
 mod tests;

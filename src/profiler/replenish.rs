@@ -28,8 +28,8 @@ pub(super) struct Replenish {
     parked: Box<[u64]>,
     /// Allocations that failed.
     failures: u64,
-    /// Refills within a freeze that failed.
-    refill_failures: u64,
+    /// When the freeze began that is on.
+    frozen_since: Option<u64>,
     sentinel: Option<Sentinel>,
     /// The predicate of the subsystem has to be asked in every round.
     drives_gates: bool,
@@ -41,7 +41,7 @@ impl Replenish {
             returned: vec![0; run.config.kinds.len()].into(),
             parked: vec![0; run.config.kinds.len()].into(),
             failures: 0,
-            refill_failures: 0,
+            frozen_since: None,
             sentinel: run.config.merged_sentinel.then(|| Sentinel::new(run)),
             drives_gates: run.config.gates.is_some(),
         }
@@ -157,9 +157,22 @@ impl Replenish {
         // In every tick, freeze or not: the subsystem may count on it.
         let agreed = run.config.hooks.release_ready();
         let driver = Backpressure::new(&run.pool, gates, &run.link);
-        if driver.tend() && is_drained(run) {
-            self.refill_all(run, &driver, agreed);
+        let stats = &run.stats.gates;
+        if driver.tend() {
+            if self.frozen_since.is_none() {
+                self.frozen_since = Some(now());
+                stats.freezes.add(1);
+            }
+            if is_drained(run) {
+                self.refill_all(run, &driver, agreed);
+            }
         }
+        if !gates.any_frozen()
+            && let Some(since) = self.frozen_since.take()
+        {
+            stats.frozen_ns.add(now().saturating_sub(since));
+        }
+        stats.push_failed.raise(driver.failures());
         driver.is_busy()
     }
 
@@ -170,6 +183,7 @@ impl Replenish {
         };
         run.config.hooks.refresh();
         let published: u64 = run.instances.iter().map(|(_, served)| self.refill(run, served)).sum();
+        run.stats.gates.refilled.add(published);
         if published != 0 || !agreed {
             return;
         }
@@ -205,10 +219,10 @@ impl Replenish {
                     Refill::Failed(status, published) => (status, published, 0),
                     Refill::Corrupt(head) => (Status::LANEPIPE_E_CORRUPT, 0, head),
                 };
-                self.refill_failures += 1;
+                let count = run.stats.gates.refill_failed.add(1);
                 let what = "a free queue could not be filled within a freeze";
                 let (queue, value) = (served.instance.queue, u64::from(value));
-                run.report(status, Role::Replenish, queue, value, self.refill_failures, what);
+                run.report(status, Role::Replenish, queue, value, count, what);
                 return total + u64::from(published);
             }
             if free.room(&run.link).is_ok_and(|room| room == 0) {
