@@ -734,7 +734,7 @@ template <typename Derived, typename Module> class ProfilerBase {
         Module::for_each_instance(manager_.shared_mem_host(), lanepipe_header_,
                                   [this](int kind, typename Module::FreeQueue *free_queue, size_t buffer_size) {
                                       if (lanepipe_is_kind(kind) && free_queue != nullptr) {
-                                          lanepipe_instance(kind, free_queue, buffer_size, 0);
+                                          lanepipe_instance(kind, free_queue, buffer_size, LANEPIPE_ANY_QUEUE);
                                       }
                                   });
     }
@@ -758,7 +758,10 @@ template <typename Derived, typename Module> class ProfilerBase {
             return;
         }
         site->info.host_buffer_ptr = found.host;
-        answer.instance = lanepipe_instance(site->kind, site->free_queue, site->buffer_size, queue);
+        answer.instance = site->free_queue == nullptr
+                              ? LANEPIPE_NO_FREE_QUEUE
+                              : lanepipe_instance(site->kind, site->free_queue, site->buffer_size, queue);
+        answer.kind = static_cast<uint32_t>(site->kind);
         answer.content_size = site->buffer_size;
         std::memcpy(answer.payload, static_cast<const void *>(&site->info), sizeof(site->info));
     }
