@@ -93,6 +93,21 @@
 #endif
 
 #if defined(LANEPIPE_HOST)
+// State of a profiler: never started, or stopped.
+#define LANEPIPE_PROFILER_STOPPED 0
+#endif
+
+#if defined(LANEPIPE_HOST)
+// State of a profiler: threads run.
+#define LANEPIPE_PROFILER_RUNNING 1
+#endif
+
+#if defined(LANEPIPE_HOST)
+// State of a profiler: a stop began and has not finished.
+#define LANEPIPE_PROFILER_STOPPING 2
+#endif
+
+#if defined(LANEPIPE_HOST)
 // Most device ready queues.
 #define LANEPIPE_MAX_QUEUES 64
 #endif
@@ -138,18 +153,30 @@
 #endif
 
 #if defined(LANEPIPE_HOST)
-// State of a profiler: never started, or stopped.
-#define LANEPIPE_PROFILER_STOPPED 0
+// Backpressure: no gate is driven; a lane waits for a buffer, and demand words bring one.
+#define LANEPIPE_BACKPRESSURE_NONE 0
 #endif
 
 #if defined(LANEPIPE_HOST)
-// State of a profiler: threads run.
-#define LANEPIPE_PROFILER_RUNNING 1
+// Backpressure: the freeze protocol. All lanes of the device park while one is out of room or buffers, until the ready
+// queues are drained and every free queue is full again.
+#define LANEPIPE_BACKPRESSURE_COMMON 1
 #endif
 
 #if defined(LANEPIPE_HOST)
-// State of a profiler: a stop began and has not finished.
-#define LANEPIPE_PROFILER_STOPPING 2
+// Profiler flag: the replenish thread polls device words too, and there is no sentinel thread.
+#define LANEPIPE_PROFILER_MERGED_SENTINEL 1
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Profiler flag: start leaves the free queues as they are.
+#define LANEPIPE_PROFILER_PREFILLED 2
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Profiler flag: a lane below its watermark is filled by allocation at once, whatever is on its way back, and with at
+// least as many buffers as a free queue has slots.
+#define LANEPIPE_PROFILER_EAGER 4
 #endif
 
 // Alignment of memory for a ring, in bytes.
@@ -164,6 +191,11 @@
 #if defined(LANEPIPE_HOST)
 // Length of `lanepipe_error_t::message` in bytes, terminator included.
 #define LANEPIPE_ERROR_MESSAGE_SIZE 240
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Flag of `lanepipe_pool_take_entry`: the tail is brought from the device first. Without it the host's copy is good enough.
+#define LANEPIPE_STEP_REFRESH 1
 #endif
 
 // Version of the binary interface. Grows with every change that breaks a caller compiled earlier; it is the number in
@@ -456,7 +488,8 @@ typedef struct lanepipe_pool_audit_t {
 #endif
 
 #if defined(LANEPIPE_HOST)
-// A device ready queue, by host addresses inside the shared region. Indices run modulo `capacity`; one slot stays empty.
+// A device ready queue, by host addresses inside the shared region. Indices run modulo `capacity`; one slot stays empty, so
+// that a queue of capacity 1 never holds an entry.
 typedef struct lanepipe_ready_queue_t {
     // First entry.
     void *entries;
@@ -464,7 +497,7 @@ typedef struct lanepipe_ready_queue_t {
     uint32_t *head;
     // Next entry to fill; written by the device only.
     uint32_t *tail;
-    // Modulus of the indices, 2 or more.
+    // Modulus of the indices, 1 or more.
     uint32_t capacity;
     // Bytes from one entry to the next, a multiple of 8 up to 256.
     uint32_t entry_size;
@@ -476,7 +509,8 @@ typedef struct lanepipe_ready_queue_t {
 #endif
 
 #if defined(LANEPIPE_HOST)
-// A device free queue, by host addresses inside the shared region. Counters grow without bound and wrap at 2^32.
+// A device free queue, by host addresses inside the shared region. Counters grow without bound and wrap at 2^32; the slot of
+// a counter is its remainder modulo `slot_count`, so that only with a power of two the wrap passes unseen.
 typedef struct lanepipe_free_queue_t {
     // Next slot to take; written by the device only.
     uint32_t *head;
@@ -484,7 +518,7 @@ typedef struct lanepipe_free_queue_t {
     uint32_t *tail;
     // Buffer addresses.
     uint64_t *slots;
-    // Slots, a power of two.
+    // Slots, 1 or more.
     uint32_t slot_count;
     // Must be 0.
     uint32_t reserved;
@@ -506,14 +540,15 @@ typedef struct lanepipe_instance_t {
 #if defined(LANEPIPE_HOST)
 // A buffer kind.
 typedef struct lanepipe_kind_t {
-    // Bytes of a buffer; no more than any buffer of the kind has, whoever allocated it.
+    // Bytes of a buffer; no more than any buffer of the kind has, whoever allocated it. 0 if an instance that is added later
+    // is to tell.
     size_t buffer_size;
     // Buffers in one allocated block, 1 or more.
     uint32_t batch_size;
     // Buffers below which a lane is refilled by allocation; 0: never.
     uint32_t warm_target;
-    // Buffers of this kind beyond which none is allocated; 0: no limit. Buffers are only allocated while none of the kind
-    // is on its way back.
+    // Buffers of this kind beyond which none is allocated; 0: no limit. Unless the profiler is eager, buffers are only
+    // allocated while none of the kind is on its way back.
     uint32_t max_buffers;
     // Must be 0.
     uint32_t reserved;
@@ -573,6 +608,32 @@ typedef void (*lanepipe_collect_fn_t)(void *context,
 #endif
 
 #if defined(LANEPIPE_HOST)
+// Names the kind under which a collected buffer returns; one out of range counts as the kind it came with. Collect thread
+// of `shard`, after `collect`. Must not throw.
+typedef uint32_t (*lanepipe_kind_of_fn_t)(void *context,
+                                          uint32_t shard,
+                                          const struct lanepipe_buffer_t *buffer,
+                                          const void *payload);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Says (not 0) that the gates may open as far as the subsystem is concerned. Replenish thread, in every round, freeze or
+// not. Must not block or throw.
+typedef uint32_t (*lanepipe_release_ready_fn_t)(void *context);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Adds instances. Replenish thread, before the refill of a freeze. Must not block or throw.
+typedef void (*lanepipe_refresh_fn_t)(void *context);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Learns that nothing has come for `idle_ns` since the last buffer; once per burst. Collect thread of `shard`. Must not
+// throw.
+typedef void (*lanepipe_idle_fn_t)(void *context, uint32_t shard);
+#endif
+
+#if defined(LANEPIPE_HOST)
 // Body of a thread of lanepipe. Never unwinds.
 typedef void (*lanepipe_thread_entry_fn_t)(void *argument);
 #endif
@@ -589,8 +650,9 @@ typedef int32_t (*lanepipe_thread_create_fn_t)(void *context,
 #endif
 
 #if defined(LANEPIPE_HOST)
-// Waits for a thread whose `entry` has returned or is about to; it returns only after the thread has ended. Called by the thread that calls `lanepipe_profiler_stop`
-// or a failing `lanepipe_profiler_start`.
+// Waits for a thread whose `entry` has returned or is about to; it returns only after the thread has ended.
+// Called by the thread that calls `lanepipe_profiler_stop` or a failing `lanepipe_profiler_start`, for the sentinel first,
+// then for drain threads, replenish and collect threads, each role once all its threads are about to end.
 typedef void (*lanepipe_thread_join_fn_t)(void *context, void *thread);
 #endif
 
@@ -601,12 +663,21 @@ typedef struct lanepipe_profiler_config_t {
     uint32_t struct_size;
     // Device ready queues, 1 to `LANEPIPE_MAX_QUEUES`. Queue q belongs to shard q modulo the pool's live shards.
     uint32_t queue_count;
-    // Instances, 1 to `LANEPIPE_MAX_INSTANCES`.
+    // Instances known from the start, 0 to `max_instances`.
     uint32_t instance_count;
     // Kinds; those of the pool.
     uint32_t kind_count;
     // Most elements in one `collect` call, 1 to `LANEPIPE_MAX_COLLECT`; 0 is 1.
     uint32_t collect_batch;
+    // `LANEPIPE_PROFILER_*` flags.
+    uint32_t flags;
+    // Most instances, those added later included, up to `LANEPIPE_MAX_INSTANCES`; 0 is `instance_count`. Room costs address
+    // space only.
+    uint32_t max_instances;
+    // Tries of a failing contents copy before the buffer goes back without being collected; 0 is 3.
+    uint32_t copy_tries;
+    // `LANEPIPE_BACKPRESSURE_*` policy.
+    uint32_t backpressure;
     // Must be 0.
     uint32_t reserved;
     // `queue_count` ready queues.
@@ -621,12 +692,24 @@ typedef struct lanepipe_profiler_config_t {
     uint64_t poll_max_ns;
     // Silence before the polling interval grows, in nanoseconds; 0 is 100,000,000.
     uint64_t quiet_ns;
-    // Passed to `resolve` and `collect`. Must stay valid until the profiler is destroyed.
+    // Time after a shard's last buffer at which `idle` is called, in nanoseconds; 0: never.
+    uint64_t idle_ns;
+    // The gates that `LANEPIPE_BACKPRESSURE_COMMON` drives; else not looked at.
+    struct lanepipe_gates_t gates;
+    // Passed to every callback of this structure but the thread factory. Must stay valid until the profiler is destroyed.
     void *context;
     // Interprets entries.
     lanepipe_resolve_fn_t resolve;
     // Takes buffers.
     lanepipe_collect_fn_t collect;
+    // Names the kind under which a collected buffer returns. Null: the kind it came with.
+    lanepipe_kind_of_fn_t kind_of;
+    // Says whether the subsystem agrees that the gates open. Null: it always does.
+    lanepipe_release_ready_fn_t release_ready;
+    // Adds instances that the device has brought into use (`lanepipe_profiler_add_instance`). Null: there are none.
+    lanepipe_refresh_fn_t refresh;
+    // Learns that a shard has fallen silent. Null: nobody.
+    lanepipe_idle_fn_t idle;
     // Passed to the thread factory. Must stay valid until the profiler is destroyed.
     void *thread_context;
     // The thread factory.
@@ -662,6 +745,8 @@ typedef struct lanepipe_queue_stats_t {
     uint64_t transfer_failed;
     // Scans that found indices out of range.
     uint64_t corrupt;
+    // Most elements that the ready ring held right after one of the queue's was added.
+    uint64_t ready_peak;
 } lanepipe_queue_stats_t;
 #endif
 
@@ -683,6 +768,26 @@ typedef struct lanepipe_shard_stats_t {
     // Buffers that the replenish thread allocated for this shard's lanes.
     uint64_t allocated;
 } lanepipe_shard_stats_t;
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Counters of the backpressure gates; all 0 without `LANEPIPE_BACKPRESSURE_COMMON`.
+typedef struct lanepipe_gate_stats_t {
+    // `sizeof(lanepipe_gate_stats_t)`.
+    uint32_t struct_size;
+    // Always 0.
+    uint32_t reserved;
+    // Freezes: times that no gate was shut and then one was.
+    uint64_t freezes;
+    // Nanoseconds in freezes that have ended.
+    uint64_t frozen_ns;
+    // Buffers put into free queues within freezes.
+    uint64_t refilled;
+    // Refills of one free queue that failed.
+    uint64_t refill_failed;
+    // Failed pushes of gate words.
+    uint64_t push_failed;
+} lanepipe_gate_stats_t;
 #endif
 
 #if defined(LANEPIPE_HOST)
@@ -1213,8 +1318,27 @@ lanepipe_status_t lanepipe_profiler_create(struct lanepipe_pool_t *pool,
 #endif
 
 #if defined(LANEPIPE_HOST)
-// Fills every free queue, from the lanes of its shard or else from new blocks, as far as allocator and `max_buffers` allow;
-// then starts the threads: one collect per live shard, replenish, one drain per live shard, sentinel. On
+// Makes an instance known, while threads run too, and stores its index for `resolve` to answer; that of an instance known
+// already if free queue and kind are the same. `buffer_size` counts if the kind has none. A running profiler fills the free
+// queue when the instance first publishes, or in the next freeze. Any thread, `resolve` and `refresh` included; locks when
+// it adds.
+//
+// `LANEPIPE_E_INVALID` for numbers out of range; `LANEPIPE_E_DUPLICATE` for a free queue known under another kind, unless
+// the pool is untracked; `LANEPIPE_E_TOO_LARGE` beyond `max_instances`; `LANEPIPE_E_NO_MEMORY`.
+//
+// # Safety
+//
+// Pointers are null or valid as described.
+lanepipe_status_t lanepipe_profiler_add_instance(struct lanepipe_profiler_t *profiler,
+                                                 const struct lanepipe_instance_t *instance,
+                                                 size_t buffer_size,
+                                                 uint32_t *index);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Fills every free queue, from the lanes of its shard or else from new blocks, as far as allocator and `max_buffers` allow
+// (unless `LANEPIPE_PROFILER_PREFILLED`); then starts the threads: one collect per live shard, replenish, one drain per live
+// shard, sentinel (unless `LANEPIPE_PROFILER_MERGED_SENTINEL`). On
 // failure none is left running: `LANEPIPE_E_STATE` if it runs or is stopping or another profiler runs on the pool,
 // `LANEPIPE_BUSY` while another thread is inside start or stop, `LANEPIPE_E_CORRUPT` if a ready head is out of range,
 // `LANEPIPE_E_INVALID` if memory is copied and a queue is not inside the shared region, `LANEPIPE_E_THREAD` if the factory
@@ -1277,6 +1401,16 @@ lanepipe_status_t lanepipe_profiler_get_queue_stats(const struct lanepipe_profil
 lanepipe_status_t lanepipe_profiler_get_shard_stats(const struct lanepipe_profiler_t *profiler,
                                                     uint32_t shard,
                                                     struct lanepipe_shard_stats_t *stats);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Counters of the gates. Lock-free, any thread.
+//
+// # Safety
+//
+// Pointers are null or valid as described, and the calling thread has the role described.
+lanepipe_status_t lanepipe_profiler_get_gate_stats(const struct lanepipe_profiler_t *profiler,
+                                                   struct lanepipe_gate_stats_t *stats);
 #endif
 
 #if defined(LANEPIPE_HOST)
@@ -1382,6 +1516,62 @@ lanepipe_status_t lanepipe_ring_get_count(const struct lanepipe_ring_consumer_t 
 // `status`: any value; unknown ones give `"LANEPIPE_E_UNKNOWN_STATUS"`. Returns a static string. Any thread, never
 // blocks.
 const char *lanepipe_status_name(int32_t status);
+
+#if defined(LANEPIPE_HOST)
+// Takes the oldest entry of a device ready queue and gives its slot back to the device; `entry` gets its bytes. `number` is
+// for messages. With host shadows queue words go through the copy callbacks.
+//
+// `LANEPIPE_EMPTY`: there is none. `LANEPIPE_AGAIN`: the next one has no address yet. `LANEPIPE_E_CORRUPT`: an index is out
+// of range. `LANEPIPE_E_CALLBACK`: a transfer failed, the entry stays queued, and the next call returns it even if the
+// device has seen the head all the same. `entry` is meaningful on `LANEPIPE_OK` only. A fault that lasts from call to call is
+// reported once. Drain thread of the queue's shard; never blocks but in the copy callbacks.
+//
+// # Safety
+//
+// Pointers are null or valid as described, and the calling thread has the role described.
+lanepipe_status_t lanepipe_pool_take_entry(const struct lanepipe_pool_t *pool,
+                                           const struct lanepipe_ready_queue_t *queue,
+                                           uint32_t number,
+                                           uint32_t flags,
+                                           void *entry);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Fills a device free queue from the lane (`shard`, `kind`) until it is full or the lane dry; `*published` counts the buffers
+// and is written on every status but those of bad arguments. `gates` may be null, and so may its contended words.
+//
+// `LANEPIPE_OK`. `LANEPIPE_BUSY`, nothing published: a gate is shut, or another thread takes from the shard's lanes or fills
+// the queue. `LANEPIPE_E_CALLBACK`: a transfer failed; what could not be published is parked. `LANEPIPE_E_CORRUPT`: the
+// device's head is impossible. A fault that lasts from call to call is reported once. Drain thread of the shard; never
+// blocks but in the copy callbacks, never allocates.
+//
+// # Safety
+//
+// Pointers are null or valid as described, and the calling thread has the role described.
+lanepipe_status_t lanepipe_pool_top_up(const struct lanepipe_pool_t *pool,
+                                       const struct lanepipe_free_queue_t *queue,
+                                       const struct lanepipe_gates_t *gates,
+                                       uint32_t kind,
+                                       uint32_t shard,
+                                       size_t *published);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Fills a device free queue from the lanes of all live shards, else with parked buffers, else with blocks of `batch_size`
+// buffers of `buffer_size` bytes (either 0: none are allocated), until it is full or nothing can be had. `*published` and
+// the status are as for `lanepipe_pool_top_up`. The owner while no thread runs, or the replenish thread between
+// `lanepipe_pool_begin_freeze_tick` and `lanepipe_pool_end_freeze_tick`.
+//
+// # Safety
+//
+// Pointers are null or valid as described, and the calling thread has the role described.
+lanepipe_status_t lanepipe_pool_refill(const struct lanepipe_pool_t *pool,
+                                       const struct lanepipe_free_queue_t *queue,
+                                       uint32_t kind,
+                                       size_t buffer_size,
+                                       uint32_t batch_size,
+                                       size_t *published);
+#endif
 
 // The library's `LANEPIPE_ABI_VERSION`. Any thread, never blocks.
 uint32_t lanepipe_abi_version(void);

@@ -67,14 +67,15 @@ impl MemoryContext {
         self.ops.as_ref().is_some_and(|ops| ops.copies())
     }
 
-    /// Whether the host's words reach the device by copies.
+    /// Whether the host's words reach the device by copies. Without a shared region there is nothing to copy: the host's words
+    /// are all; likewise below.
     pub fn copies_out(&self) -> bool {
-        self.ops.as_ref().is_some_and(|ops| ops.copies_out())
+        self.has_region() && self.ops.as_ref().is_some_and(|ops| ops.copies_out())
     }
 
     /// Whether the device's words reach the host by copies.
     pub fn copies_in(&self) -> bool {
-        self.ops.as_ref().is_some_and(|ops| ops.copies_in())
+        self.has_region() && self.ops.as_ref().is_some_and(|ops| ops.copies_in())
     }
 
     /// Device address of `size` bytes at host address `host` inside the shared region.
@@ -84,9 +85,13 @@ impl MemoryContext {
         (end <= self.shm_size as u64).then(|| self.shm_dev.wrapping_add(offset))
     }
 
+    fn has_region(&self) -> bool {
+        self.shm_dev != 0 && self.shm_host != 0 && self.shm_size != 0
+    }
+
     fn transfer(&self, copies: bool, host: u64, size: usize) -> Result<Option<(&dyn MemoryOps, u64)>, Status> {
         match &self.ops {
-            Some(ops) if copies && self.shm_dev != 0 && self.shm_host != 0 && self.shm_size != 0 => {
+            Some(ops) if copies => {
                 let dev = self.device_address(host, size).ok_or(Status::LANEPIPE_E_INVALID)?;
                 Ok(Some((ops.as_ref(), dev)))
             }

@@ -21,6 +21,7 @@ mod config;
 mod gates;
 pub mod ledger;
 mod memory;
+mod notes;
 mod queues;
 mod ready;
 mod release;
@@ -34,6 +35,7 @@ pub(crate) use config::require;
 pub use config::{MAX_KINDS, MAX_PAYLOAD, MAX_RING_CAPACITY, MAX_SHARDS, PoolConfig, Problem};
 pub(crate) use gates::{GateMemory, GatesMemory, LaneTurns};
 pub use memory::{MemoryContext, MemoryOps};
+pub(crate) use notes::{Doubt, QueueNote};
 pub use ready::ReadyQueue;
 
 use crate::log::Logger;
@@ -72,6 +74,7 @@ pub struct Pool {
     blocks: ColdMutex<Blocks>,
     memory: ColdMutex<Arc<MemoryContext>>,
     running: Turn,
+    notes: notes::QueueNotes,
     /// One per shard; see [`Pool::lane_turn`].
     lane_turns: Box<[CachePadded<Turn>]>,
     gates: GatesMemory,
@@ -104,6 +107,7 @@ impl Pool {
             blocks: ColdMutex::new(Blocks::default()),
             memory: ColdMutex::new(Arc::new(MemoryContext::default())),
             running: Turn::new(),
+            notes: notes::QueueNotes::default(),
             lane_turns: build(config.shards, || Ok(CachePadded::new(Turn::new())))?,
             gates: GatesMemory::default(),
             config,
@@ -253,6 +257,16 @@ impl Pool {
         let buffer = self.retired.take(shard, kind)?;
         self.note(&buffer, Place::Replenish, shard.unwrap_or(0));
         Some(buffer)
+    }
+
+    /// Ends the quarantine of a buffer whose whereabouts are known after all; false if it is not in quarantine. Any thread;
+    /// takes a lock.
+    pub(crate) fn end_quarantine(&self, buffer: &Buffer) -> bool {
+        let found = self.retired.end_quarantine(buffer);
+        if found && self.ledger.get(buffer.id).is_some() {
+            self.tracked[buffer.kind as usize].fetch_add(1, Ordering::Relaxed);
+        }
+        found
     }
 
     /// Buffers of `kind` that the pool tracks and has a use for: not the quarantined ones. Any thread.

@@ -274,6 +274,7 @@ impl Pool {
             while unsafe { ring.pop() }.is_some() {}
         }
         self.retired.clear();
+        self.notes.clear();
     }
 
     /// # Safety

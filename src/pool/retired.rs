@@ -83,6 +83,18 @@ impl Retired {
         Some(item.buffer)
     }
 
+    /// Takes `buffer` out of quarantine; false if it is not there.
+    pub(super) fn end_quarantine(&self, buffer: &Buffer) -> bool {
+        let mut parked = self.parked.lock();
+        for slot in &mut parked.slots {
+            if let Some(at) = slot.quarantined.iter().rposition(|item| item.buffer == *buffer) {
+                slot.quarantined.remove(at);
+                return true;
+            }
+        }
+        false
+    }
+
     /// Runs `f` on every parked buffer with its shard; the flag says whether it is quarantined.
     pub(super) fn for_each(&self, mut f: impl FnMut(usize, &Buffer, bool)) {
         let parked = self.parked.lock();

@@ -9,8 +9,9 @@ use crate::sync::barrier::{rmb, wmb};
 use crate::sync::{Edge, RawWord32, Word32, Word64};
 use std::sync::Arc;
 
-/// Reaches device words as the memory context says. Copies land in memory of the calling thread, never in the shadow,
-/// so threads do not overwrite each other's fresh values with stale ones.
+/// Reaches device words as the memory context says. Copies land in memory of the calling thread, and what it goes by is what
+/// landed there: a stale value that another thread brings to the shadow harms nobody. The shadow is brought up to date all
+/// the same, for those who look at it at rest. Words that the host writes are pushed from the shadow.
 #[derive(Debug, Clone)]
 pub(crate) struct SharedLink {
     memory: Arc<MemoryContext>,
@@ -60,6 +61,8 @@ impl Link<RawWord32, RawWords64> for SharedLink {
         unsafe { self.memory.read_shared(word.address() as u64, (&raw mut value).cast(), size_of::<u32>())? };
         edge.fence();
         rmb();
+        // Relaxed: see above.
+        word.store(value, Ordering::Relaxed);
         Ok(value)
     }
 
@@ -68,13 +71,18 @@ impl Link<RawWord32, RawWords64> for SharedLink {
         if !self.copies_out {
             return Link::<RawWord32, RawWords64>::store(&Direct, word, value, edge);
         }
+        // Relaxed, here and below: one thread at a time writes the word, and who else looks at it takes either value.
+        let before = word.load(Ordering::Relaxed);
+        word.store(value, Ordering::Relaxed);
         wmb();
         edge.fence();
-        // SAFETY: the source is four bytes long.
-        unsafe { self.memory.write_shared(word.address() as u64, (&raw const value).cast(), size_of::<u32>())? };
-        // Relaxed: the shadow of a host word is read by the host at rest only.
-        word.store(value, Ordering::Relaxed);
-        Ok(())
+        let address = word.address();
+        // SAFETY: the source is the word.
+        let outcome = unsafe { self.memory.write_shared(address as u64, address.cast(), size_of::<u32>()) };
+        if outcome.is_err() {
+            word.store(before, Ordering::Relaxed);
+        }
+        outcome
     }
 
     #[inline]
@@ -92,13 +100,12 @@ impl Link<RawWord32, RawWords64> for SharedLink {
         if !self.copies_out {
             return Link::<RawWord32, RawWords64>::store_words(&Direct, words, first, values);
         }
-        let host = words.address(first) as u64;
-        // SAFETY: the source is `values`.
-        unsafe { self.memory.write_shared(host, values.as_ptr().cast(), size_of_val(values))? };
         for (offset, value) in values.iter().enumerate() {
             // Relaxed: as for `store`.
             words.with(first + offset, |word| word.store(*value, Ordering::Relaxed));
         }
-        Ok(())
+        let address = words.address(first);
+        // SAFETY: the source is the words.
+        unsafe { self.memory.write_shared(address as u64, address.cast(), size_of_val(values)) }
     }
 }
