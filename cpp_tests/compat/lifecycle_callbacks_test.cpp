@@ -425,10 +425,11 @@ TEST_P(LifecycleCallbacksCopied, RefW5AParkedBufferServesAgain) {
         if (p.free_fill(0, 0) == 0) {
             store(p.dev->backpressure.fq_contended, 1);
         }
-        return p.collector->record.total() >= 30 || published > 5000;
+        return p.collector->record.total() >= 30 || p.collector->predicate_calls > 20000;
     });
     p.stop();
     EXPECT_TRUE(all);
+    EXPECT_GE(p.collector->record.total(), 30u);
     EXPECT_EQ(delivered.size(), 6u);
     p.memory.alloc_fault.disarm();
     p.expect_conserved();
