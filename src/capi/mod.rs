@@ -19,6 +19,10 @@ mod memory;
 mod pool;
 #[cfg(feature = "std")]
 mod profiler;
+#[cfg(feature = "std")]
+mod queues;
 mod ring;
 mod status;
+#[cfg(feature = "std")]
+mod steps;
 mod version;

@@ -112,9 +112,9 @@ fn loom_ready_slot_reuse() {
     must_fail("layout.D2", 3, ready_slot_reuse);
 }
 
-/// The host hands out `count` buffers through two slots; the device takes them in order.
-fn free_model(count: u64) {
-    let queue = free_queue(2);
+/// The host hands out `count` buffers through a few slots; the device takes them in order.
+fn free_model(slots: u32, count: u64) {
+    let queue = free_queue(slots);
     let device = {
         let queue = queue.clone();
         thread::spawn(move || {
@@ -123,13 +123,13 @@ fn free_model(count: u64) {
                 while queue.tail.load(Ordering::Acquire) == head {
                     thread::yield_now();
                 }
-                assert_eq!(queue.slots.get((head % 2) as usize), expected);
+                assert_eq!(queue.slots.get((head % slots) as usize), expected);
                 queue.head.store(head + 1, Ordering::Release);
             }
         })
     };
     for (tail, value) in (0..).zip(1..=count) {
-        while tail - queue.head(&Direct).unwrap() == 2 {
+        while tail - queue.head(&Direct).unwrap() == slots {
             thread::yield_now();
         }
         queue.write_slots(&Direct, tail, &[value]).unwrap();
@@ -140,8 +140,9 @@ fn free_model(count: u64) {
 
 #[test]
 fn loom_free_slots() {
-    check(3, || free_model(3));
-    must_fail("layout.F1", 3, || free_model(3));
+    check(3, || free_model(2, 3));
+    check(2, || free_model(3, 4));
+    must_fail("layout.F1", 3, || free_model(2, 3));
 }
 
 /// A slot is overwritten only after the device read it; the slot is a cell for the reason given above.

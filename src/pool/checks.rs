@@ -17,6 +17,18 @@ impl Pool {
         self.check_each(buffers)
     }
 
+    /// As [`Pool::check_incoming`] for a ready ring, which in an untracked pool may carry elements without a buffer.
+    #[inline(always)]
+    pub fn check_ready(&self, buffers: &[Buffer]) -> Result<(), Status> {
+        if !self.config.untracked {
+            return self.check_incoming(buffers);
+        }
+        match buffers.iter().find(|buffer| buffer.kind >= self.config.kinds) {
+            Some(buffer) => self.refuse(Status::LANEPIPE_E_KIND, buffer),
+            None => Ok(()),
+        }
+    }
+
     #[cold]
     fn check_each(&self, buffers: &[Buffer]) -> Result<(), Status> {
         for (position, buffer) in buffers.iter().enumerate() {
@@ -50,6 +62,11 @@ impl Pool {
     fn refuse(&self, status: Status, buffer: &Buffer) -> Result<(), Status> {
         self.logger().log(log::ERROR, format_args!("{buffer} refused: {status:?}"));
         Err(status)
+    }
+
+    /// Reports that a call by hand found lanes full.
+    pub(crate) fn report_parked(&self, count: usize) {
+        self.logger().log(log::ERROR, format_args!("lanes are full: {count} done buffers are parked"));
     }
 
     /// Refuses calls by hand on queue ends while the threads of a profiler hold them, in pools that check for overlap.

@@ -8,7 +8,7 @@ pub const MAX_SHARDS: u32 = 64;
 /// Most kinds.
 pub const MAX_KINDS: u32 = 64;
 /// Largest payload in bytes.
-pub const MAX_PAYLOAD: u32 = 256;
+pub const MAX_PAYLOAD: u32 = 1024;
 /// Largest ring capacity.
 pub const MAX_RING_CAPACITY: u32 = 1 << 20;
 
@@ -29,6 +29,8 @@ pub struct PoolConfig {
     pub recycled_capacity: u32,
     /// Refuse unknown pointers and buffers that are in a queue already.
     pub strict: bool,
+    /// Buffers have no identity: no ids, nothing in the ledger, any address that resolves is as good as any other.
+    pub untracked: bool,
     /// Detect two threads inside calls of one queue end.
     pub check_overlap: bool,
     /// Blocks are multiples of this many bytes; a power of two.
@@ -66,6 +68,7 @@ impl PoolConfig {
         require(capacities.contains(&self.recycled_capacity), "recycled_capacity is out of range")?;
         require(self.payload_size <= MAX_PAYLOAD, "payload_size is above LANEPIPE_MAX_PAYLOAD")?;
         require(self.payload_size.is_multiple_of(8), "payload_size is not a multiple of 8")?;
-        require(self.block_granularity.is_power_of_two(), "block_granularity is not a power of two")
+        require(self.block_granularity.is_power_of_two(), "block_granularity is not a power of two")?;
+        require(!(self.strict && self.untracked), "LANEPIPE_POOL_STRICT needs the identities of tracked buffers")
     }
 }

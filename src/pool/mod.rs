@@ -21,8 +21,10 @@ mod config;
 mod gates;
 pub mod ledger;
 mod memory;
+mod notes;
 mod queues;
 mod ready;
+mod release;
 mod retired;
 pub(crate) mod routing;
 mod single;
@@ -33,6 +35,7 @@ pub(crate) use config::require;
 pub use config::{MAX_KINDS, MAX_PAYLOAD, MAX_RING_CAPACITY, MAX_SHARDS, PoolConfig, Problem};
 pub(crate) use gates::{GateMemory, GatesMemory, LaneTurns};
 pub use memory::{MemoryContext, MemoryOps};
+pub(crate) use notes::{Doubt, QueueNote};
 pub use ready::ReadyQueue;
 
 use crate::log::Logger;
@@ -41,9 +44,9 @@ use crate::status::Status;
 use crate::sync::atomic::{AtomicU32, ColdMutex, Ordering};
 use crate::sync::{CachePadded, Turn};
 use address_map::{AddressMap, Resolved};
-use blocks::Blocks;
 use core::cell::UnsafeCell;
 use ledger::{Ledger, Place};
+use release::Blocks;
 use retired::Retired;
 use std::sync::Arc;
 
@@ -62,22 +65,23 @@ pub struct Pool {
     done: Box<[Ring<Buffer>]>,
     lanes: Box<[Lane]>,
     warm_targets: Box<[AtomicU32]>,
-    /// Tracked buffers per kind; written under the lock of the block table.
+    /// Tracked buffers per kind that are of use: the quarantined ones are not.
     tracked: Box<[AtomicU32]>,
     retired: Retired,
     ledger: Ledger,
-    // Cleared only by `release_all`, which no lookup may overlap.
+    // Cleared only by `release_all` and `clear_mappings`, which no lookup may overlap.
     map: UnsafeCell<AddressMap>,
     blocks: ColdMutex<Blocks>,
     memory: ColdMutex<Arc<MemoryContext>>,
     running: Turn,
+    notes: notes::QueueNotes,
     /// One per shard; see [`Pool::lane_turn`].
     lane_turns: Box<[CachePadded<Turn>]>,
     gates: GatesMemory,
 }
 
-// SAFETY: everything inside is shared by atomics or locks but for `map`, which is only mutated by `release_all` under its
-// contract that no other thread uses the pool.
+// SAFETY: everything inside is shared by atomics or locks but for `map`, which is only mutated by `release_all` and
+// `clear_mappings` under their contract that no other thread uses the pool.
 unsafe impl Sync for Pool {}
 // SAFETY: nothing inside is bound to a thread.
 unsafe impl Send for Pool {}
@@ -97,12 +101,13 @@ impl Pool {
             })?,
             warm_targets: build(config.kinds, || Ok(AtomicU32::new(0)))?,
             tracked: build(config.kinds, || Ok(AtomicU32::new(0)))?,
-            retired: Retired::new(config.kinds)?,
-            ledger: Ledger::new()?,
+            retired: Retired::new(config.shards, config.kinds)?,
+            ledger: if config.untracked { Ledger::untracked() } else { Ledger::new()? },
             map: UnsafeCell::new(AddressMap::new()?),
             blocks: ColdMutex::new(Blocks::default()),
             memory: ColdMutex::new(Arc::new(MemoryContext::default())),
             running: Turn::new(),
+            notes: notes::QueueNotes::default(),
             lane_turns: build(config.shards, || Ok(CachePadded::new(Turn::new())))?,
             gates: GatesMemory::default(),
             config,
@@ -137,17 +142,16 @@ impl Pool {
         Ok(())
     }
 
-    /// Sets how many buffers a lane of `kind` is kept at. At rest only.
+    /// Sets how many buffers a lane of `kind` is kept at when buffers are routed. Any thread; the next buffer goes by it.
     pub fn set_warm_target(&self, kind: u32, target: u32) -> Result<(), Status> {
-        self.require_rest()?;
         self.check_kind(kind)?;
         self.store_warm_target(kind, target);
         Ok(())
     }
 
-    /// As [`Pool::set_warm_target`] for a kind in range, by the owner who is about to start threads.
+    /// As [`Pool::set_warm_target`] for a kind in range.
     pub(crate) fn store_warm_target(&self, kind: u32, target: u32) {
-        // Relaxed: changes only at rest.
+        // Relaxed: carries nothing.
         self.warm_targets[kind as usize].store(target.min(self.config.recycled_capacity), Ordering::Relaxed);
     }
 
@@ -201,7 +205,8 @@ impl Pool {
     }
 
     pub(crate) fn map(&self) -> &AddressMap {
-        // SAFETY: the map is mutated only by `release_all`, whose contract excludes concurrent use of the pool.
+        // SAFETY: the map is mutated only by `release_all` and `clear_mappings`, whose contract excludes concurrent use of
+        // the pool.
         unsafe { &*self.map.get() }
     }
 
@@ -212,6 +217,9 @@ impl Pool {
 
     /// Host address and identity of a device address, interior ones included. Lock-free, any thread.
     pub fn resolve(&self, dev: u64) -> Option<Resolved> {
+        if self.config.untracked {
+            return self.map().resolve_host(dev).map(|host| Resolved { host, id: 0 });
+        }
         self.map().resolve(dev)
     }
 
@@ -223,17 +231,45 @@ impl Pool {
 
     /// Parks a buffer that could not be passed on. Any thread; takes a lock.
     pub fn retire(&self, shard: u32, buffer: Buffer) -> Result<(), Status> {
-        self.note(&buffer, Place::Retired, self.fold(shard));
-        self.retired.park(buffer, false)
+        let shard = self.fold(shard);
+        self.note(&buffer, Place::Retired, shard);
+        self.retired.park(shard, buffer, false)
     }
 
     /// Parks a buffer whose address cannot be trusted; it only waits for teardown. Any thread; takes a lock.
-    pub(crate) fn quarantine(&self, shard: u32, buffer: Buffer) -> Result<(), Status> {
-        self.note(&buffer, Place::Quarantined, self.fold(shard));
-        self.retired.park(buffer, true)
+    pub fn quarantine(&self, shard: u32, buffer: Buffer) -> Result<(), Status> {
+        let shard = self.fold(shard);
+        let known = self.ledger.get(buffer.id);
+        self.note(&buffer, Place::Quarantined, shard);
+        if let Some(entry) = known.filter(|entry| !matches!(entry.place, Place::Gone | Place::Quarantined)) {
+            self.tracked[entry.kind as usize].fetch_sub(1, Ordering::Relaxed);
+        }
+        self.retired.park(shard, buffer, true)
     }
 
-    /// Buffers of `kind` that the pool tracks. Any thread.
+    /// Takes the buffer of `kind` out that was parked last and can be brought back, of one shard or of all; it counts as
+    /// held by the replenish thread. Any thread; takes a lock.
+    pub fn take_retired(&self, shard: Option<u32>, kind: u32) -> Option<Buffer> {
+        if !self.retired.has_circulable(kind) {
+            return None;
+        }
+        let shard = shard.map(|shard| self.fold(shard));
+        let buffer = self.retired.take(shard, kind)?;
+        self.note(&buffer, Place::Replenish, shard.unwrap_or(0));
+        Some(buffer)
+    }
+
+    /// Ends the quarantine of a buffer whose whereabouts are known after all; false if it is not in quarantine. Any thread;
+    /// takes a lock.
+    pub(crate) fn end_quarantine(&self, buffer: &Buffer) -> bool {
+        let found = self.retired.end_quarantine(buffer);
+        if found && self.ledger.get(buffer.id).is_some() {
+            self.tracked[buffer.kind as usize].fetch_add(1, Ordering::Relaxed);
+        }
+        found
+    }
+
+    /// Buffers of `kind` that the pool tracks and has a use for: not the quarantined ones. Any thread.
     pub fn tracked(&self, kind: u32) -> u32 {
         // Relaxed: a count.
         self.tracked[kind as usize].load(Ordering::Relaxed)

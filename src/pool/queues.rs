@@ -159,6 +159,32 @@ impl Pool {
         unsafe { self.take(&self.lane(shard, kind).recycled, out, Place::Device, shard) }
     }
 
+    /// Shows up to `max` buffers of a lane, oldest first, to `take`, which tells how many it has taken from the first on;
+    /// they count as at the device. Returns that number; 0 also if the lane is dry. What is not taken stays where it is.
+    ///
+    /// # Safety
+    ///
+    /// The caller is the lane's sole consumer, alone, also within `take`. The kind is in range.
+    pub(crate) unsafe fn offer_recycled(
+        &self,
+        shard: u32,
+        kind: u32,
+        max: usize,
+        take: impl FnOnce(&[Buffer]) -> usize,
+    ) -> usize {
+        let shard = self.fold(shard);
+        let offer = |buffers: &[Buffer], _: &[Buffer]| {
+            // Before they are given away: afterwards their next holder may have moved them on.
+            buffers.iter().for_each(|buffer| self.note(buffer, Place::Device, shard));
+            let taken = take(buffers);
+            let kept = buffers.get(taken..).unwrap_or_default();
+            kept.iter().for_each(|buffer| self.note(buffer, Place::Recycled, shard));
+            taken
+        };
+        // SAFETY: forwarded.
+        unsafe { self.lane(shard, kind).recycled.read_run(max, offer) }
+    }
+
     /// # Safety
     ///
     /// The caller is the sole consumer of `ring`.

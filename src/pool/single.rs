@@ -115,6 +115,7 @@ impl Pool {
 
     #[cold]
     fn retire_counted(&self, shard: u32, buffer: Buffer) -> usize {
+        self.report_parked(1);
         usize::from(self.retire(shard, buffer).is_ok())
     }
 

@@ -109,6 +109,18 @@ impl<'a, W: Word32, S: Words64, L: Link<W, S>> Backpressure<'a, W, S, L> {
         }
     }
 
+    /// Whether another tick is due whatever the device does: a gate is shut, or a freeze word is still to be pushed.
+    pub(crate) fn is_busy(&self) -> bool {
+        let GatesMemory { push, pop, .. } = self.memory();
+        self.gates.any_frozen() || [push, pop].iter().any(|memory| memory.unconfirmed.load(Ordering::Relaxed))
+    }
+
+    /// Failed pushes of gate words so far.
+    pub(crate) fn failures(&self) -> u64 {
+        let GatesMemory { push, pop, .. } = self.memory();
+        [push, pop].iter().map(|memory| u64::from(memory.failures.load(Ordering::Relaxed))).sum()
+    }
+
     /// The turns of all lanes, for one refill; `None` while a top-up is under way.
     pub(crate) fn take_lanes(&self) -> Option<LaneTurns<'a>> {
         self.pool.take_lanes()

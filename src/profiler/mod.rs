@@ -30,6 +30,7 @@ mod collect;
 mod config;
 mod drain;
 mod fault;
+mod instances;
 mod lifecycle;
 #[cfg(all(test, loom))]
 mod loom_tests;
@@ -39,6 +40,8 @@ mod run;
 mod sentinel;
 pub(crate) mod shared_link;
 mod stats;
+pub(crate) mod steps;
+mod table;
 
 pub use config::{
     Config, Entry, Free, Hooks, Instance, KindConfig, MAX_COLLECT, MAX_ENTRIES, MAX_ENTRY_WORDS, MAX_INSTANCES,
@@ -46,7 +49,7 @@ pub use config::{
 };
 pub use fault::Fault;
 pub use lifecycle::{Profiler, State};
-pub use stats::{QueueStats, ShardStats};
+pub use stats::{GateStats, QueueStats, ShardStats};
 
 #[cfg(all(test, not(loom)))]
 mod tests;

@@ -66,8 +66,30 @@ pub unsafe extern "C" fn lanepipe_pool_allocate_block(
     })
 }
 
-/// Makes a buffer that the caller allocated known to the pool, as being at the device. `id` may be null. Any thread, also
+/// Makes memory known that the caller allocated and registered himself, as `lanepipe_pool_allocate_block` does with its
+/// own: `dev`, and the `size` bytes from there on (0: the address alone). What was known of an earlier allocation at `dev`
+/// is forgotten, a claim included. `host` may be null: the address counts as known and resolves to null. Any thread, also
 /// while a profiler runs; takes the lock of the writers, which readers never wait for.
+///
+/// # Safety
+///
+/// Pointers are null or valid as described, and the calling thread has the role described.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lanepipe_pool_map_block(
+    pool: *const lanepipe_pool_t,
+    dev: *mut c_void,
+    host: *mut c_void,
+    size: usize,
+) -> lanepipe_status_t {
+    cold("lanepipe_pool_map_block", pool, |pool| {
+        check(dev.cast::<u8>())?;
+        pool.map_block(dev as u64, host as u64, size)
+    })
+}
+
+/// Makes a buffer that the caller allocated known to the pool, as being at the device. `id` may be null. An earlier mapping
+/// of the address is overwritten; the buffer keeps its identity. In an untracked pool `*id` becomes 0, and any `dev` will
+/// do, null too. Any thread, also while a profiler runs; takes the lock of the writers, which readers never wait for.
 ///
 /// # Safety
 ///

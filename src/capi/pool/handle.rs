@@ -17,6 +17,9 @@ pub const LANEPIPE_POOL_STRICT: u32 = 1;
 /// are refused then (`LANEPIPE_E_OVERLAP`), and calls by hand on ends that threads of a running profiler hold are refused
 /// (`LANEPIPE_E_OWNER`). Costs one atomic exchange per call.
 pub const LANEPIPE_POOL_CHECK_OVERLAP: u32 = 2;
+/// Pool flag: buffers have no identity. Their ids are 0, the ledger and the audit see none of them, any address that
+/// resolves is as good as any other, and a buffer that is in two places goes unnoticed. Not with `LANEPIPE_POOL_STRICT`.
+pub const LANEPIPE_POOL_UNTRACKED: u32 = 4;
 
 /// Geometry of a pool, fixed for its life but for the number of live shards.
 #[repr(C)]
@@ -48,7 +51,7 @@ impl Sized32 for lanepipe_pool_config_t {}
 impl lanepipe_pool_config_t {
     fn native(&self) -> Result<PoolConfig, Problem> {
         let refused = |what| Problem { status: Status::LANEPIPE_E_INVALID, what };
-        if self.flags & !(LANEPIPE_POOL_STRICT | LANEPIPE_POOL_CHECK_OVERLAP) != 0 {
+        if self.flags & !(LANEPIPE_POOL_STRICT | LANEPIPE_POOL_CHECK_OVERLAP | LANEPIPE_POOL_UNTRACKED) != 0 {
             return Err(refused("flags has bits that are not LANEPIPE_POOL_* flags"));
         }
         let logger = self
@@ -63,6 +66,7 @@ impl lanepipe_pool_config_t {
             done_capacity: self.done_capacity,
             recycled_capacity: self.recycled_capacity,
             strict: self.flags & LANEPIPE_POOL_STRICT != 0,
+            untracked: self.flags & LANEPIPE_POOL_UNTRACKED != 0,
             check_overlap: self.flags & LANEPIPE_POOL_CHECK_OVERLAP != 0,
             block_granularity: if self.block_granularity == 0 { 64 } else { self.block_granularity },
             logger,
@@ -145,7 +149,7 @@ pub unsafe extern "C" fn lanepipe_pool_set_memory(
 ) -> lanepipe_status_t {
     cold("lanepipe_pool_set_memory", pool, |pool| {
         // SAFETY: the caller's contract.
-        pool.set_memory(unsafe { sized(memory)? }.context()?)
+        pool.set_memory(unsafe { sized(memory)? }.context())
     })
 }
 
@@ -171,4 +175,20 @@ pub unsafe extern "C" fn lanepipe_pool_get_shards(pool: *const lanepipe_pool_t, 
         // SAFETY: the caller's contract.
         unsafe { write(shards, pool.live_shards()) }
     })
+}
+
+/// Sets how many buffers of `kind` each lane is to hold: a done buffer that is routed (`lanepipe_pool_recycle_done` with
+/// `LANEPIPE_ALL_SHARDS`) goes where most are missing. 0, the default: back to its own shard. More than a lane holds counts
+/// as what it holds. Any thread, also while others route; `lanepipe_profiler_start` sets it from its own configuration.
+///
+/// # Safety
+///
+/// Pointers are null or valid as described, and the calling thread has the role described.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lanepipe_pool_set_warm_target(
+    pool: *const lanepipe_pool_t,
+    kind: u32,
+    target: u32,
+) -> lanepipe_status_t {
+    hot("lanepipe_pool_set_warm_target", pool, |pool| pool.set_warm_target(kind, target))
 }

@@ -85,8 +85,8 @@ pub unsafe extern "C" fn lanepipe_pool_pop_done(
 }
 
 /// Moves all done buffers into recycled lanes. With `LANEPIPE_ALL_SHARDS` each goes where the deficit is largest, with a
-/// shard only that ring is emptied into the shard's own lanes. What fits nowhere is retired. `*moved` counts both.
-/// Replenish thread; never blocks on a hot-path thread.
+/// shard only that ring is emptied into the shard's own lanes. What fits nowhere is retired, with a line of level error.
+/// `*moved` counts both. Replenish thread; never blocks on a hot-path thread.
 ///
 /// # Safety
 ///
@@ -125,12 +125,17 @@ unsafe extern "C" fn recycle_done_any(
         check(moved)?;
         pool.require_own_ends()?;
         // SAFETY: the caller's contract; it is the replenish thread.
-        unsafe {
-            *moved = match shard {
-                LANEPIPE_ALL_SHARDS => pool.recycle_all_done(|_, _| ()).placed,
+        let routed = unsafe {
+            match shard {
+                LANEPIPE_ALL_SHARDS => pool.recycle_all_done(|_, _| ()),
                 shard => pool.recycle_done(shard),
-            };
+            }
+        };
+        if routed.parked != 0 {
+            pool.report_parked(routed.parked);
         }
+        // SAFETY: checked, and the caller's contract.
+        unsafe { *moved = routed.placed };
         Ok(())
     })
 }
@@ -246,6 +251,70 @@ pub unsafe extern "C" fn lanepipe_pool_retire(
         // SAFETY: the caller's contract.
         let buffers = unsafe { incoming_buffers(pool, buffer, 1, &raw mut unused)? };
         pool.retire(shard, buffers[0])
+    })
+}
+
+/// Parks a buffer whose address cannot be trusted. It waits for `lanepipe_pool_release_queued` or
+/// `lanepipe_pool_release_all`, nothing brings it back before, and it does not count against `max_buffers`. Any thread;
+/// takes a lock.
+///
+/// # Safety
+///
+/// Pointers are null or valid as described, and the calling thread has the role described.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lanepipe_pool_quarantine(
+    pool: *const lanepipe_pool_t,
+    shard: u32,
+    buffer: *const lanepipe_buffer_t,
+) -> lanepipe_status_t {
+    cold("lanepipe_pool_quarantine", pool, |pool| {
+        let mut unused = 0;
+        // SAFETY: the caller's contract.
+        let buffers = unsafe { incoming_buffers(pool, buffer, 1, &raw mut unused)? };
+        pool.quarantine(shard, buffers[0])
+    })
+}
+
+/// Takes the buffer of `kind` out that `lanepipe_pool_retire` parked last for `shard`, or for any shard with
+/// `LANEPIPE_ALL_SHARDS`. `LANEPIPE_EMPTY` if there is none. Replenish thread, or the owner while no thread runs; takes a
+/// lock.
+///
+/// # Safety
+///
+/// Pointers are null or valid as described, and the calling thread has the role described.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lanepipe_pool_take_retired(
+    pool: *const lanepipe_pool_t,
+    shard: u32,
+    kind: u32,
+    buffer: *mut lanepipe_buffer_t,
+) -> lanepipe_status_t {
+    cold("lanepipe_pool_take_retired", pool, |pool| {
+        check(buffer)?;
+        pool.check_kind(kind)?;
+        let shard = (shard != LANEPIPE_ALL_SHARDS).then_some(shard);
+        let taken = pool.take_retired(shard, kind).ok_or(Status::LANEPIPE_EMPTY)?;
+        // SAFETY: the caller's contract; both structures have one layout.
+        unsafe { write(buffer.cast(), taken) }
+    })
+}
+
+/// Moves retired buffers into lanes that have room, each where `lanepipe_pool_recycle_done` would bring it. Replenish
+/// thread, or the owner while no thread runs.
+///
+/// # Safety
+///
+/// Pointers are null or valid as described, and the calling thread has the role described.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lanepipe_pool_recirculate(
+    pool: *const lanepipe_pool_t,
+    placed: *mut usize,
+) -> lanepipe_status_t {
+    cold("lanepipe_pool_recirculate", pool, |pool| {
+        check(placed)?;
+        pool.require_own_ends()?;
+        // SAFETY: the caller's contract; it is the replenish thread.
+        unsafe { write(placed, pool.recirculate(|_, _| ()).placed) }
     })
 }
 

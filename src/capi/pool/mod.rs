@@ -30,7 +30,7 @@ pub const LANEPIPE_MAX_SHARDS: u32 = 64;
 /// Most buffer kinds a pool can have.
 pub const LANEPIPE_MAX_KINDS: u32 = 64;
 /// Largest payload of a ready element in bytes.
-pub const LANEPIPE_MAX_PAYLOAD: u32 = 256;
+pub const LANEPIPE_MAX_PAYLOAD: u32 = 1024;
 /// Largest ring capacity.
 pub const LANEPIPE_MAX_RING_CAPACITY: u32 = 1 << 20;
 /// As a shard argument: all live shards, or dealt round robin.
@@ -76,6 +76,17 @@ pub(super) fn cold(call: &str, pool: *const lanepipe_pool_t, body: impl FnOnce(&
         report(call, status, logger);
     }
     status
+}
+
+/// [`cold`] for a call that answers a question: `body` gives the answer as a status, which is no failure whatever its sign
+/// and leaves no line.
+fn ask(call: &str, pool: *const lanepipe_pool_t, body: impl FnOnce(&Pool) -> Result<Status, Status>) -> Status {
+    let mut answer = Status::LANEPIPE_OK;
+    let status = cold(call, pool, |pool| {
+        answer = body(pool)?;
+        Ok(())
+    });
+    if status == Status::LANEPIPE_OK { answer } else { status }
 }
 
 /// The pool, if nothing stands in the way of a call for one buffer with these pointers; the general form of the call

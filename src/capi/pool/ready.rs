@@ -1,7 +1,7 @@
 //! The ready rings.
 
-use super::super::args::{check, check_array};
-use super::{deadline, hot, incoming_buffers, lanepipe_buffer_t, lanepipe_pool_t, single};
+use super::super::args::{array, check, check_array};
+use super::{deadline, hot, lanepipe_buffer_t, lanepipe_pool_t, single};
 use crate::event::WaitEnd;
 use crate::pool::{Buffer, Pool};
 use crate::status::{Status, lanepipe_status_t};
@@ -42,7 +42,7 @@ unsafe fn wait_pop_first(
 
 /// # Safety
 ///
-/// As for [`incoming_buffers`], and `payloads` is null or readable for `count` payloads.
+/// `buffers` is null or readable for `count` elements, `payloads` for as many payloads, `pushed` null or writable.
 #[inline(always)]
 unsafe fn incoming<'a>(
     pool: &Pool,
@@ -54,8 +54,11 @@ unsafe fn incoming<'a>(
     if payloads.is_null() && pool.config().payload_size != 0 && count != 0 {
         return Err(Status::LANEPIPE_E_NULL);
     }
-    // SAFETY: forwarded.
-    Ok((unsafe { incoming_buffers(pool, buffers, count, pushed)? }, payloads.cast()))
+    check(pushed)?;
+    // SAFETY: forwarded; both structures have one layout.
+    let buffers = unsafe { array(buffers.cast::<Buffer>(), count)? };
+    pool.check_ready(buffers)?;
+    Ok((buffers, payloads.cast()))
 }
 
 /// # Safety
@@ -77,7 +80,7 @@ unsafe fn outgoing(
 
 /// Stores up to `count` elements in the ready ring of `shard` and wakes its consumer. Drain thread of the shard; never
 /// blocks. `payloads` holds `count` payloads back to back and may be null if the payload size is 0. `*pushed` is written
-/// on `LANEPIPE_OK` and `LANEPIPE_FULL` (fewer than `count` fit).
+/// on `LANEPIPE_OK` and `LANEPIPE_FULL` (fewer than `count` fit). In an untracked pool `dev` of an element may be null.
 ///
 /// # Safety
 ///

@@ -1,8 +1,8 @@
 //! Ranges by size class and granule.
 
-use super::Range;
 use super::records::{Store, StoreWriter};
 use super::table::{Table, TableWriter};
+use super::{Block, Range};
 use crate::status::Status;
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering, UnsafeCell};
 use core::ptr;
@@ -62,6 +62,10 @@ impl Body {
         // else gives a number below `count`.
         let buffer = dev.wrapping_sub(self.base).wrapping_mul(self.inverse).rotate_right(self.shift);
         if buffer < u64::from(self.count) { self.first_id.wrapping_add(buffer as u32) } else { 0 }
+    }
+
+    pub(super) fn block(&self) -> Block {
+        Block { base: self.base, host: self.host, first_id: self.first_id, count: self.count }
     }
 
     fn class(&self) -> u32 {
