@@ -9,8 +9,8 @@ use super::refill::FreeQueue;
 use super::table::Table;
 use crate::pool::address_map::AddressMap;
 use crate::status::Status;
-use crate::sync::Turn;
 use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use crate::sync::{Held, Turn};
 use core::cell::UnsafeCell;
 use core::ops::{Deref, DerefMut};
 
@@ -49,8 +49,8 @@ impl Served {
 
 /// The free queue of an instance, while the caller has its turn.
 pub(super) struct FreeTurn<'a> {
-    turn: &'a Turn,
     free: *mut FreeQueue,
+    _turn: Held<'a>,
 }
 
 impl Deref for FreeTurn<'_> {
@@ -65,12 +65,6 @@ impl DerefMut for FreeTurn<'_> {
     fn deref_mut(&mut self) -> &mut FreeQueue {
         // SAFETY: as for `deref`.
         unsafe { &mut *self.free }
-    }
-}
-
-impl Drop for FreeTurn<'_> {
-    fn drop(&mut self) {
-        self.turn.give_back();
     }
 }
 
@@ -117,8 +111,8 @@ impl Instances {
     /// The turn of a free queue and the queue; `None` if another thread has it.
     #[inline]
     pub(super) fn enter<'a>(&'a self, served: &'a Served) -> Option<FreeTurn<'a>> {
-        let turn = &self.get(served.first)?.turn;
-        turn.take().then_some(FreeTurn { turn, free: served.free.get() })
+        let turn = self.get(served.first)?.turn.enter()?;
+        Some(FreeTurn { free: served.free.get(), _turn: turn })
     }
 
     /// Bytes of a buffer of `kind`; 0 if no instance has told.
