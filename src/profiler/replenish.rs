@@ -237,17 +237,19 @@ fn is_drained(run: &Run) -> bool {
     })
 }
 
-/// Tells the drain threads of the free queues that stay empty: the device's signal is used up, so they see to them.
+/// Tells the drain threads of the free queues that stay empty, or may: the device's signal is used up, so they see to them.
 fn hand_over_empty(run: &Run) {
     let mut shards = 0u64;
     for (_, served) in run.instances.iter() {
         let free = &served.instance.free;
         // Relaxed: the host's own word.
         let tail = free.tail.load(Ordering::Relaxed);
-        if free.head(&run.link) == Ok(tail) {
-            served.mark_hungry();
-            shards |= 1 << run.shard_of(&served.instance);
+        // One whose head cannot be read is the likeliest of all: its refill has failed.
+        if free.head(&run.link).is_ok_and(|head| head != tail) {
+            continue;
         }
+        served.mark_hungry();
+        shards |= 1 << run.shard_of(&served.instance);
     }
     for (shard, bell) in run.drain_bells.iter().enumerate() {
         if shards & 1 << shard != 0 {
