@@ -142,6 +142,34 @@ fn loom_done_while_starving() {
     must_fail("profiler.C1", 3, done_while_starving);
 }
 
+/// Demand is raised while the replenish thread looks for work: it must not sleep on what it has seen raised without having
+/// seen what is demanded.
+fn demand_raised() {
+    let shard = Shard::new();
+    let replenish = {
+        let shard = shard.clone();
+        thread::spawn(move || {
+            loop {
+                let raised = shard.circulation.raised();
+                if shard.demand.load(Ordering::Relaxed) != 0 {
+                    break;
+                }
+                let work = || (shard.circulation.raised() != raised).then_some(());
+                let _ = shard.circulation.event.wait_until(Deadline::NEVER, 0, work);
+            }
+        })
+    };
+    shard.circulation.set_demand(&shard.demand, 0, 1);
+    replenish.join().unwrap();
+}
+
+#[test]
+fn loom_demand_raised() {
+    check(3, demand_raised);
+    must_fail("profiler.R1", 3, demand_raised);
+    must_fail("profiler.R2", 3, demand_raised);
+}
+
 /// One buffer from the collect thread through done ring and lane into a device free queue, while the drain thread
 /// starves: the device gets it, once.
 fn circulation() {
