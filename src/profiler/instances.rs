@@ -36,7 +36,7 @@ unsafe impl Sync for Served {}
 impl Served {
     /// Hands the free queue to its drain thread as standing empty. Driver of the gates.
     pub(super) fn mark_hungry(&self) {
-        // Relaxed: the bell that follows orders it.
+        // Relaxed: the hand-over that follows carries it (`profiler.H1`), at start the creation of the drain thread.
         self.hungry.store(true, Ordering::Relaxed);
     }
 

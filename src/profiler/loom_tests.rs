@@ -7,7 +7,7 @@ use crate::event::{Deadline, EventCount};
 use crate::layout::{Direct, FreePort, Gate, LoomWords};
 use crate::ring::Ring;
 use crate::sync::Turn;
-use crate::sync::atomic::{AtomicU32, Ordering, UnsafeCell};
+use crate::sync::atomic::{AtomicBool, AtomicU32, Ordering, UnsafeCell};
 use crate::sync::model::{check, must_fail};
 use loom::thread;
 use std::sync::Arc;
@@ -251,6 +251,35 @@ fn sentinel_and_laps() {
 #[test]
 fn loom_sentinel_and_laps() {
     check(2, sentinel_and_laps);
+}
+
+/// The driver of the gates hands a free queue over while the drain thread is awake or about to sleep: it takes it over.
+fn hand_over() {
+    let hungry = Arc::new(AtomicBool::new(false));
+    let bell = Arc::new(DrainBell::new());
+    let drain = {
+        let (hungry, bell) = (hungry.clone(), bell.clone());
+        thread::spawn(move || {
+            let mut seen = 0;
+            loop {
+                if bell.is_handed_over(&mut seen) && hungry.load(Ordering::Relaxed) {
+                    break;
+                }
+                let _ =
+                    bell.event.wait_until(Deadline::NEVER, 0, || bell.is_handed_over(&mut seen.clone()).then_some(()));
+            }
+        })
+    };
+    hungry.store(true, Ordering::Relaxed);
+    bell.hand_over();
+    drain.join().unwrap();
+}
+
+#[test]
+fn loom_hand_over() {
+    check(3, hand_over);
+    must_fail("profiler.H1", 3, hand_over);
+    must_fail("profiler.H2", 3, hand_over);
 }
 
 /// What a drain thread and the driver of the gates share: a shut gate, the turn of the lanes, and a free queue.
