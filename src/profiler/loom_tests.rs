@@ -1,6 +1,7 @@
 //! Models of what the threads of a run do to each other: stop, starved lanes, and the way of a done buffer.
 
 use super::announce::{DrainBell, Progress};
+use super::backpressure::{enter_lanes, order_hand_over};
 use super::circulation::Circulation;
 use super::run::StopFlag;
 use crate::event::{Deadline, EventCount};
@@ -336,4 +337,33 @@ fn loom_freeze_hand_shake() {
     check(3, freeze_hand_shake);
     must_fail("turn.T1", 3, freeze_hand_shake);
     must_fail("turn.T2", 3, freeze_hand_shake);
+}
+
+/// A drain thread comes for a free queue that it knows to be empty, while the driver ends a freeze: it gets its turn, or
+/// the driver finds the queue empty and hands it over.
+fn turned_away() {
+    let turn = Arc::new(Turn::new());
+    let gate = Arc::new(Gate { freeze: AtomicU32::new(1), contended: AtomicU32::new(0) });
+    let fill = Arc::new(AtomicU32::new(1));
+    assert!(turn.take());
+    let drain = {
+        let (turn, gate, fill) = (turn.clone(), gate.clone(), fill.clone());
+        thread::spawn(move || {
+            // The device's store, which the drain thread knows of by the entry that came after it.
+            fill.store(0, Ordering::Relaxed);
+            enter_lanes(&turn, || gate.is_frozen()).is_some()
+        })
+    };
+    gate.set_frozen::<LoomWords>(&Direct, false).unwrap();
+    turn.give_back();
+    order_hand_over();
+    let is_handed_over = fill.load(Ordering::Relaxed) == 0;
+    assert!(drain.join().unwrap() || is_handed_over, "nobody sees to the free queue");
+}
+
+#[test]
+fn loom_turned_away() {
+    check(3, turned_away);
+    must_fail("profiler.B1", 3, turned_away);
+    must_fail("profiler.B2", 3, turned_away);
 }

@@ -1,7 +1,7 @@
 //! The replenish thread: the only mover from done rings to lanes, and the only allocator. It also drives the gates, and
 //! does the sentinel's work where there is no sentinel thread.
 
-use super::backpressure::Backpressure;
+use super::backpressure::{Backpressure, order_hand_over};
 use super::config::Role;
 use super::instances::Served;
 use super::refill::Refill;
@@ -239,6 +239,7 @@ fn is_drained(run: &Run) -> bool {
 
 /// Tells the drain threads of the free queues that stay empty, or may: the device's signal is used up, so they see to them.
 fn hand_over_empty(run: &Run) {
+    order_hand_over();
     let mut shards = 0u64;
     for (_, served) in run.instances.iter() {
         let free = &served.instance.free;

@@ -1,6 +1,7 @@
 //! What the threads of one run share.
 
 use super::announce::{DrainBell, Progress};
+use super::backpressure::enter_lanes;
 use super::circulation::Circulation;
 use super::config::{Config, Instance, Role};
 use super::fault::FaultRecord;
@@ -108,9 +109,7 @@ impl Run {
 
     /// The lanes of `shard` for its drain thread to take from; `None` while they belong to the driver of the gates.
     pub(super) fn lanes_of(&self, shard: u32) -> Option<Held<'_>> {
-        let lanes = self.pool.lane_turn(shard).enter()?;
-        // After the turn was taken: see `backpressure`.
-        (!self.is_frozen()).then_some(lanes)
+        enter_lanes(self.pool.lane_turn(shard), || self.is_frozen())
     }
 
     /// The shard whose drain thread serves `instance`.
