@@ -10,7 +10,7 @@ mod word;
 
 pub use crossbeam_utils::CachePadded;
 pub use edge::Edge;
-pub use turn::Turn;
+pub use turn::{Held, Turn};
 pub use word::{RawWord32, RawWord64, Word32, Word64};
 
 /// Tells the processor that the caller spins. Under a loom model it yields to the other threads instead.
