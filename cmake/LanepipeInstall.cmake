@@ -37,7 +37,9 @@ install(FILES
         "${PROJECT_BINARY_DIR}/lanepipe-config.cmake"
         "${PROJECT_BINARY_DIR}/lanepipe-config-version.cmake"
         "${PROJECT_SOURCE_DIR}/cmake/LanepipeTargets.cmake"
+        "${PROJECT_SOURCE_DIR}/cmake/LanepipeSwap.cmake"
         DESTINATION "${_lanepipe_cmake_dir}")
+install(FILES "${PROJECT_SOURCE_DIR}/cmake/swap/check.cpp" DESTINATION "${_lanepipe_cmake_dir}/swap")
 
 # The prefix in the pkg-config file is relative to the file itself, so that an installed tree can be moved.
 file(RELATIVE_PATH LANEPIPE_PC_PREFIX "${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig" "${CMAKE_INSTALL_PREFIX}")

@@ -3,12 +3,14 @@
 #
 #   package.sh find_package BUILD WORK GENERATOR    installs BUILD below WORK and finds it with CMake
 #   package.sh pkg_config BUILD WORK GENERATOR      the same with pkg-config
+#   package.sh swap BUILD WORK GENERATOR            swaps a small runtime's headers, unit by unit and back again
+#   package.sh swap_refused BUILD WORK GENERATOR    combinations and mixes that must end in an error
 #   package.sh subdirectory - WORK GENERATOR        embeds the source tree
 #   package.sh incremental - WORK GENERATOR         rebuilds what a touched source makes stale, and nothing else
 set -euo pipefail
 
 if (($# != 4)); then
-    sed -n '2,7s/^# \{0,1\}//p' "$0" >&2
+    sed -n '2,9s/^# \{0,1\}//p' "$0" >&2
     exit 2
 fi
 way=$1
@@ -48,13 +50,76 @@ configure_build_run() {
     ctest --test-dir "$work/consumer" --output-on-failure --no-tests=error
 }
 
+# The small runtime, put together outside the tree: the collector, the runtime's facilities, the original headers.
+assemble_runtime() {
+    runtime=$work/runtime
+    rm -rf "$runtime"
+    mkdir -p "$runtime"
+    cp -R "$consumers/swap/." "$runtime"
+    cp -R "$root/cpp_tests/runtime/common" "$root/cpp_tests/runtime/host" "$root/cpp_tests/reference/host" \
+        "$runtime/include"
+    cp "$root/cpp_tests/runtime/unified_log.cpp" "$root/cpp_tests/runtime/log_capture.h" "$runtime/src"
+}
+
+# All commands of the consumer's build.
+build_commands() {
+    cat "$work/consumer/compile_commands.json"
+    if [[ -f "$work/consumer/build.ninja" ]]; then
+        ninja -C "$work/consumer" -t commands
+    else
+        cat "$work"/consumer/CMakeFiles/*.dir/link.txt
+    fi
+}
+
+# swap_state NAME POOL PROFILER [OPTION...]: configures the consumer anew, builds it and runs it.
+swap_state() {
+    echo "--- $1"
+    configure_build_run "$runtime" -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_EXPORT_COMPILE_COMMANDS=ON \
+        "-DSWAP_EXPECT=$2;$3" "${@:4}" | tee "$work/swap.log"
+    if ! grep -qF "lanepipe_swap(collectors): host/buffer_pool_manager.h by ${2/runtime/the C++ runtime}, \
+host/profiler_base.h by ${3/runtime/the C++ runtime}" "$work/swap.log"; then
+        echo "package: no report of what is swapped" >&2
+        exit 1
+    fi
+    build_commands >"$work/$1.commands"
+    # A program with lanepipe's pool has the library in it, and does not show it.
+    local linked=runtime
+    if nm "$work/consumer/replay" | grep ' [Tt] lanepipe_' >"$work/symbols.log"; then
+        linked=lanepipe
+    fi
+    if [[ "$linked" != "$2" ]]; then
+        echo "package: the program has the symbols of $linked, not of $2" >&2
+        exit 1
+    fi
+    if nm -D --defined-only "$work/consumer/replay" | grep ' lanepipe_'; then
+        echo "package: the program exports the symbols above" >&2
+        exit 1
+    fi
+}
+
+# refused CASE MESSAGE: configuring, or else building, must fail with the message.
+refused() {
+    local text code=0
+    text=$({ cmake -S "$consumers/swap_refused" -B "$work/consumer" -G "$generator" -DCASE="$1" \
+        -DCMAKE_PREFIX_PATH="$prefix" -DRUNTIME="$runtime" && cmake --build "$work/consumer"; } 2>&1) || code=$?
+    # CMake breaks lines.
+    if ((code == 0)) || [[ "$(tr -s ' \n' ' ' <<<"$text")" != *"$2"* ]]; then
+        echo "$text"
+        echo "package: $1 did not end with \"$2\"" >&2
+        exit 1
+    fi
+    echo "refused: $1"
+}
+
 case "$way" in
 find_package)
     install_and_move
     configure_build_run "$consumers/find_package" -DCMAKE_PREFIX_PATH="$prefix"
     ;;
 subdirectory)
-    configure_build_run "$consumers/subdirectory" -DLANEPIPE_SOURCE="$root"
+    assemble_runtime
+    configure_build_run "$consumers/subdirectory" -DLANEPIPE_SOURCE="$root" -DSWAP_SOURCE="$runtime" \
+        "-DSWAP_EXPECT=lanepipe;lanepipe" -DLANEPIPE_SWAP_BUFFER_POOL=ON -DLANEPIPE_SWAP_PROFILER=ON
     # A second build has nothing to do.
     cmake --build "$work/consumer" >"$work/second.log"
     if grep -qE 'Building|Linking' "$work/second.log"; then
@@ -105,6 +170,38 @@ pkg_config)
     for program in c_shared cpp_shared; do
         LD_LIBRARY_PATH=$libdir "$work/consumer/$program"
     done
+    ;;
+swap)
+    install_and_move
+    assemble_runtime
+    # What the build looks like without lanepipe, for comparison.
+    configure_build_run "$runtime" -DSWAP_PLAIN=ON -DCMAKE_EXPORT_COMPILE_COMMANDS=ON
+    build_commands >"$work/plain.commands"
+    swap_state before runtime runtime -DSWAP_PLAIN=OFF
+    swap_state pool lanepipe runtime -DLANEPIPE_SWAP_BUFFER_POOL=ON
+    # Users of lanepipe's headers see no warning.
+    swap_state both lanepipe lanepipe -DLANEPIPE_SWAP_PROFILER=ON -DCMAKE_CXX_FLAGS=-Werror
+    swap_state after runtime runtime -DLANEPIPE_SWAP_BUFFER_POOL=OFF -DLANEPIPE_SWAP_PROFILER=OFF -DCMAKE_CXX_FLAGS=
+    cmp "$work/plain.commands" "$work/before.commands"
+    cmp "$work/plain.commands" "$work/after.commands"
+    ;;
+swap_refused)
+    install_and_move
+    assemble_runtime
+    refused profiler_alone "PROFILER needs BUFFER_POOL"
+    refused profiler_alone_by_option "PROFILER needs BUFFER_POOL"
+    refused unknown_unit "unknown unit BUFFERS. There are BUFFER_POOL and PROFILER."
+    refused later_unit "MAILBOX is not part of this version of lanepipe"
+    refused no_target "there is no such target"
+    refused alias "the target is an alias. Name part."
+    refused no_sources "the target compiles no sources"
+    refused twice "swapped with other units before: BUFFER_POOL, now BUFFER_POOL+PROFILER"
+    refused old_language "headers are C++17, but CXX_STANDARD is 14"
+    refused linked_differently 'does not match the INTERFACE_LANEPIPE_SWAP property requirement of dependency "part"'
+    refused linked_unswapped 'does not match the INTERFACE_LANEPIPE_SWAP property requirement of dependency "part"'
+    refused old_flag "the target must be compiled as C++17"
+    refused other_iquote "host/buffer_pool_manager.h is not lanepipe's; another -iquote directory comes first"
+    refused angle_include "profiling_common"
     ;;
 *)
     echo "package: unknown way $way" >&2

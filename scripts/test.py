@@ -178,7 +178,7 @@ def lint(step):
     step.check("scripts/header.sh")
     sources = sorted(
         str(path.relative_to(ROOT))
-        for directory in ("cpp_tests", "examples", "include", "benches")
+        for directory in ("cpp_tests", "examples", "include", "benches", "cmake")
         for path in (ROOT / directory).rglob("*")
         # The C header is cbindgen's.
         if path.suffix in (".h", ".hpp", ".c", ".cpp") and path != ROOT / "include/lanepipe/lanepipe.h")
@@ -286,7 +286,7 @@ def package(step):
         return
     for generator in ("Ninja", "Unix Makefiles"):
         work = BUILD / "package" / generator.split()[-1].lower()
-        for way in ("find_package", "pkg_config", "subdirectory", "incremental"):
+        for way in ("find_package", "pkg_config", "subdirectory", "incremental", "swap", "swap_refused"):
             code, _ = step.run("scripts/package.sh", way, directory, work / way, generator)
             step.passed += code == 0
             step.failed += code != 0

@@ -1,5 +1,5 @@
 // Misuse of pools beyond single arguments: strict checks, overlap of two threads on one end, callbacks that fail.
-#include "support.h"
+#include "rig.h"
 
 namespace {
 
@@ -188,15 +188,40 @@ TEST(SetMemory, RefusesMisuse) {
         description.struct_size = size;
         EXPECT_REFUSED(pool.log, LANEPIPE_E_STRUCT_SIZE, lanepipe_pool_set_memory(pool.get(), &description));
     }
-    lanepipe_memory_t half = memory.description();
-    half.copy_to_device = nullptr;
-    EXPECT_REFUSED(pool.log, LANEPIPE_E_NULL, lanepipe_pool_set_memory(pool.get(), &half));
-    half = memory.description();
-    half.copy_from_device = nullptr;
-    EXPECT_REFUSED(pool.log, LANEPIPE_E_NULL, lanepipe_pool_set_memory(pool.get(), &half));
     size_t placed = kUntouched;
     EXPECT_REFUSED(pool.log, LANEPIPE_E_STATE, lanepipe_pool_allocate(pool.get(), 0, 64, 1, 0, &placed));
     EXPECT_EQ(placed, kUntouched);
+}
+
+// By hand one direction is enough: the other does nothing. A profiler wants both or neither.
+TEST(SetMemory, TakesOneDirectionForCallsByHand) {
+    for (const bool outward : {true, false}) {
+        Pool pool;
+        Memory memory(Mode::kShadow);
+        lanepipe_memory_t half = memory.description();
+        (outward ? half.copy_from_device : half.copy_to_device) = nullptr;
+        ASSERT_STATUS(LANEPIPE_OK, lanepipe_pool_set_memory(pool.get(), &half));
+        memory.shm_host()[0] = 'h';
+        memory.shm_device()[8] = 'd';
+        EXPECT_STATUS(LANEPIPE_OK, lanepipe_pool_write_shared(pool.get(), memory.shm_host(), 1));
+        EXPECT_STATUS(LANEPIPE_OK, lanepipe_pool_read_shared(pool.get(), memory.shm_host() + 8, 1));
+        EXPECT_EQ(memory.shm_device()[0], outward ? 'h' : '\0');
+        EXPECT_EQ(memory.shm_host()[8], outward ? '\0' : 'd');
+        size_t placed = 0;
+        memory.copies = 0;
+        EXPECT_STATUS(LANEPIPE_OK, lanepipe_pool_allocate(pool.get(), 0, 64, 1, 0, &placed));
+        EXPECT_EQ(memory.copies, outward ? 1 : 0) << "zeros go to the device where there is a way";
+        const auto release = [](void *self, void *base) { static_cast<Memory *>(self)->release(base); };
+        EXPECT_STATUS(LANEPIPE_OK, lanepipe_pool_release_all(pool.get(), release, &memory));
+    }
+    Shape shape;
+    shape.mode = Mode::kShadow;
+    Rig rig(shape);
+    rig.create();
+    lanepipe_memory_t half = rig.memory.description();
+    half.copy_to_device = nullptr;
+    ASSERT_STATUS(LANEPIPE_OK, lanepipe_pool_set_memory(rig.pool.get(), &half));
+    EXPECT_REFUSED(rig.pool.log, LANEPIPE_E_NULL, lanepipe_profiler_start(rig.profiler));
 }
 
 TEST(Allocate, RefusesAbsurdSizes) {

@@ -85,7 +85,8 @@ const BadPool kBadPools[] = {
     {"done_capacity", [](auto &config) { config.done_capacity = UINT32_MAX; }},
     {"recycled_capacity", [](auto &config) { config.recycled_capacity = 0; }},
     {"recycled_capacity", [](auto &config) { config.recycled_capacity = UINT32_MAX; }},
-    {"flags", [](auto &config) { config.flags = 4; }},
+    {"flags", [](auto &config) { config.flags = 8; }},
+    {"STRICT", [](auto &config) { config.flags = LANEPIPE_POOL_STRICT | LANEPIPE_POOL_UNTRACKED; }},
     {"flags", [](auto &config) { config.flags = UINT32_MAX; }},
     {"block_granularity", [](auto &config) { config.block_granularity = 96; }},
     {"block_granularity", [](auto &config) { config.block_granularity = SIZE_MAX; }},
@@ -193,6 +194,17 @@ TEST(PoolNull, EveryFunctionRefusesANullHandle) {
     EXPECT_REFUSED(global.log, LANEPIPE_E_NULL, lanepipe_pool_pop_recycled(null, 0, 0, &buffer, 1, &count));
     EXPECT_REFUSED(global.log, LANEPIPE_E_NULL, lanepipe_pool_retire(null, 0, &buffer));
     EXPECT_REFUSED(global.log, LANEPIPE_E_NULL, lanepipe_pool_get_recycled(null, 0, 0, &count));
+    EXPECT_REFUSED(global.log, LANEPIPE_E_NULL, lanepipe_pool_set_warm_target(null, 0, 1));
+    EXPECT_REFUSED(global.log, LANEPIPE_E_NULL, lanepipe_pool_quarantine(null, 0, &buffer));
+    EXPECT_REFUSED(global.log, LANEPIPE_E_NULL, lanepipe_pool_take_retired(null, 0, 0, &buffer));
+    EXPECT_REFUSED(global.log, LANEPIPE_E_NULL, lanepipe_pool_recirculate(null, &count));
+    EXPECT_REFUSED(global.log, LANEPIPE_E_NULL, lanepipe_pool_map_block(null, buffer.dev, buffer.dev, 64));
+    EXPECT_REFUSED(global.log, LANEPIPE_E_NULL, lanepipe_pool_get_base(null, dev, &address));
+    EXPECT_REFUSED(global.log, LANEPIPE_E_NULL, lanepipe_pool_claim(null, dev, &address));
+    EXPECT_REFUSED(global.log, LANEPIPE_E_NULL, lanepipe_pool_adopt_shadow(null, buffer.dev));
+    EXPECT_REFUSED(global.log, LANEPIPE_E_NULL, lanepipe_pool_free(null, buffer.dev));
+    EXPECT_REFUSED(global.log, LANEPIPE_E_NULL, lanepipe_pool_release_queued(null, nullptr, nullptr));
+    EXPECT_REFUSED(global.log, LANEPIPE_E_NULL, lanepipe_pool_clear_mappings(null));
     EXPECT_REFUSED(global.log, LANEPIPE_E_NULL, lanepipe_pool_allocate(null, 0, 64, 1, 0, &count));
     EXPECT_REFUSED(global.log, LANEPIPE_E_NULL, lanepipe_pool_allocate_block(null, 64, &address, &address));
     EXPECT_REFUSED(global.log, LANEPIPE_E_NULL, lanepipe_pool_register(null, buffer.dev, buffer.dev, 0, &buffer.id));
@@ -246,6 +258,13 @@ TEST(PoolNull, EveryFunctionRefusesNullPointers) {
     EXPECT_REFUSED(log, LANEPIPE_E_NULL, lanepipe_pool_pop_recycled(pool.get(), 0, 0, &buffer, 1, nullptr));
     EXPECT_REFUSED(log, LANEPIPE_E_NULL, lanepipe_pool_retire(pool.get(), 0, nullptr));
     EXPECT_REFUSED(log, LANEPIPE_E_NULL, lanepipe_pool_get_recycled(pool.get(), 0, 0, nullptr));
+    EXPECT_REFUSED(log, LANEPIPE_E_NULL, lanepipe_pool_quarantine(pool.get(), 0, nullptr));
+    EXPECT_REFUSED(log, LANEPIPE_E_NULL, lanepipe_pool_take_retired(pool.get(), 0, 0, nullptr));
+    EXPECT_REFUSED(log, LANEPIPE_E_NULL, lanepipe_pool_recirculate(pool.get(), nullptr));
+    EXPECT_REFUSED(log, LANEPIPE_E_NULL, lanepipe_pool_map_block(pool.get(), nullptr, &payload, 64));
+    EXPECT_REFUSED(log, LANEPIPE_E_NULL, lanepipe_pool_get_base(pool.get(), dev, nullptr));
+    EXPECT_REFUSED(log, LANEPIPE_E_NULL, lanepipe_pool_claim(pool.get(), dev, nullptr));
+    EXPECT_REFUSED(log, LANEPIPE_E_NULL, lanepipe_pool_adopt_shadow(pool.get(), nullptr));
     EXPECT_REFUSED(log, LANEPIPE_E_NULL, lanepipe_pool_allocate(pool.get(), 0, 64, 1, 0, nullptr));
     EXPECT_REFUSED(log, LANEPIPE_E_NULL, lanepipe_pool_allocate_block(pool.get(), 64, nullptr, &address));
     EXPECT_REFUSED(log, LANEPIPE_E_NULL, lanepipe_pool_allocate_block(pool.get(), 64, &address, nullptr));
@@ -307,6 +326,11 @@ TEST(PoolMisuse, RefusesMisalignedPointers) {
     EXPECT_REFUSED(log, LANEPIPE_E_MISALIGNED, lanepipe_pool_pop_recycled(pool.get(), 0, 0, buffer, 1, counts));
     EXPECT_REFUSED(log, LANEPIPE_E_MISALIGNED, lanepipe_pool_retire(pool.get(), 0, buffer));
     EXPECT_REFUSED(log, LANEPIPE_E_MISALIGNED, lanepipe_pool_get_recycled(pool.get(), 0, 0, count));
+    EXPECT_REFUSED(log, LANEPIPE_E_MISALIGNED, lanepipe_pool_quarantine(pool.get(), 0, buffer));
+    EXPECT_REFUSED(log, LANEPIPE_E_MISALIGNED, lanepipe_pool_take_retired(pool.get(), 0, 0, buffer));
+    EXPECT_REFUSED(log, LANEPIPE_E_MISALIGNED, lanepipe_pool_recirculate(pool.get(), count));
+    EXPECT_REFUSED(log, LANEPIPE_E_MISALIGNED, lanepipe_pool_get_base(pool.get(), buffers[0].dev, misaligned(address)));
+    EXPECT_REFUSED(log, LANEPIPE_E_MISALIGNED, lanepipe_pool_claim(pool.get(), buffers[0].dev, misaligned(address)));
     EXPECT_REFUSED(log, LANEPIPE_E_MISALIGNED, lanepipe_pool_allocate(pool.get(), 0, 64, 1, 0, count));
     EXPECT_REFUSED(log, LANEPIPE_E_MISALIGNED,
                    lanepipe_pool_allocate_block(pool.get(), 64, misaligned(address), address));
@@ -356,6 +380,9 @@ TEST(PoolMisuse, RefusesKindsOutOfRange) {
         EXPECT_REFUSED(log, LANEPIPE_E_KIND, lanepipe_pool_push_done(pool.get(), 0, buffers, 2, &count));
         EXPECT_REFUSED(log, LANEPIPE_E_KIND, lanepipe_pool_push_recycled(pool.get(), 0, buffers, 2, &count));
         EXPECT_REFUSED(log, LANEPIPE_E_KIND, lanepipe_pool_retire(pool.get(), 0, &buffers[1]));
+        EXPECT_REFUSED(log, LANEPIPE_E_KIND, lanepipe_pool_quarantine(pool.get(), 0, &buffers[1]));
+        EXPECT_REFUSED(log, LANEPIPE_E_KIND, lanepipe_pool_take_retired(pool.get(), 0, kind, buffers));
+        EXPECT_REFUSED(log, LANEPIPE_E_KIND, lanepipe_pool_set_warm_target(pool.get(), kind, 1));
         EXPECT_REFUSED(log, LANEPIPE_E_KIND, lanepipe_pool_pop_recycled(pool.get(), 0, kind, buffers, 2, &count));
         EXPECT_REFUSED(log, LANEPIPE_E_KIND, lanepipe_pool_get_recycled(pool.get(), 0, kind, &count));
         EXPECT_REFUSED(log, LANEPIPE_E_KIND, lanepipe_pool_allocate(pool.get(), kind, 64, 1, 0, &count));
@@ -380,9 +407,22 @@ TEST(PoolMisuse, RefusesNullBuffers) {
     EXPECT_REFUSED(log, LANEPIPE_E_INVALID, lanepipe_pool_push_done(pool.get(), 0, &null, 1, &count));
     EXPECT_REFUSED(log, LANEPIPE_E_INVALID, lanepipe_pool_push_recycled(pool.get(), 0, &null, 1, &count));
     EXPECT_REFUSED(log, LANEPIPE_E_INVALID, lanepipe_pool_retire(pool.get(), 0, &null));
+    EXPECT_REFUSED(log, LANEPIPE_E_INVALID, lanepipe_pool_quarantine(pool.get(), 0, &null));
     EXPECT_REFUSED(log, LANEPIPE_E_INVALID, lanepipe_pool_register(pool.get(), nullptr, &count, 0, nullptr));
     EXPECT_EQ(count, kUntouched);
     EXPECT_EQ(audit_of(pool.get()).total, 0u);
+}
+
+TEST(PoolMisuse, RefusesBlocksThatEndBeyondTheAddressSpace) {
+    Pool pool;
+    char *end = reinterpret_cast<char *>(UINTPTR_MAX);
+    EXPECT_REFUSED(pool.log, LANEPIPE_E_INVALID, lanepipe_pool_map_block(pool.get(), end - 62, end - 4096, 64));
+    EXPECT_REFUSED(pool.log, LANEPIPE_E_INVALID, lanepipe_pool_map_block(pool.get(), end - 4096, end - 62, 64));
+    EXPECT_REFUSED(pool.log, LANEPIPE_E_INVALID, lanepipe_pool_map_block(pool.get(), &pool, &pool, SIZE_MAX));
+    lanepipe_resolved_t resolved{};
+    const void *dev = end - 4096;
+    EXPECT_STATUS(LANEPIPE_OK, lanepipe_pool_resolve(pool.get(), &dev, 1, &resolved));
+    EXPECT_EQ(resolved.known, 0u) << "a refused block is known";
 }
 
 TEST(PoolMisuse, RefusesShardCountsOutOfRange) {

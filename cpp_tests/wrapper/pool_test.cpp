@@ -232,6 +232,46 @@ TEST_F(WrapperPool, ResolvesAndReleases) {
     EXPECT_TRUE(heap.live.empty());
 }
 
+TEST_F(WrapperPool, EndsAllocations) {
+    void *dev = nullptr;
+    void *host = nullptr;
+    void *base = nullptr;
+    ASSERT_TRUE(pool.allocate_block(256, dev, host).ok());
+    void *const inside = static_cast<char *>(dev) + 8;
+    ASSERT_TRUE(pool.get_base(inside, base).ok());
+    EXPECT_EQ(base, dev);
+    ASSERT_TRUE(pool.free(inside).ok());
+    EXPECT_EQ(pool.free(inside), LANEPIPE_E_UNKNOWN_POINTER);
+    EXPECT_TRUE(heap.live.empty());
+    int own = 0;
+    ASSERT_TRUE(pool.map_block(&own, &own, sizeof own).ok());
+    ASSERT_TRUE(pool.claim(&own, base).ok());
+    EXPECT_EQ(pool.claim(&own, base), LANEPIPE_E_DUPLICATE);
+    EXPECT_EQ(base, &own);
+    ASSERT_TRUE(pool.adopt_shadow(std::malloc(8)).ok());
+    ASSERT_TRUE(pool.clear_mappings().ok());
+    EXPECT_EQ(pool.get_base(&own, base), LANEPIPE_E_UNKNOWN_POINTER);
+}
+
+TEST_F(WrapperPool, ParksAndReleasesWhatIsQueued) {
+    int memory[2] = {};
+    const lanepipe_buffer_t buffers[] = {{&memory[0], 0, 0}, {&memory[1], 0, 0}};
+    ASSERT_TRUE(pool.retire(0, buffers[0]).ok());
+    ASSERT_TRUE(pool.quarantine(0, buffers[1]).ok());
+    lanepipe_buffer_t taken = {};
+    ASSERT_TRUE(pool.take_retired(LANEPIPE_ALL_SHARDS, 0, taken).ok());
+    EXPECT_EQ(taken.dev, buffers[0].dev);
+    EXPECT_EQ(pool.take_retired(LANEPIPE_ALL_SHARDS, 0, taken), LANEPIPE_EMPTY);
+    ASSERT_TRUE(pool.retire(0, buffers[0]).ok());
+    size_t placed = 0;
+    ASSERT_TRUE(pool.set_warm_target(0, 1).ok());
+    ASSERT_TRUE(pool.recirculate(placed).ok());
+    EXPECT_EQ(placed, 1u);
+    std::vector<void *> released;
+    ASSERT_TRUE(pool.release_queued([&released](void *base) { released.push_back(base); }).ok());
+    EXPECT_EQ(released, (std::vector<void *>{buffers[0].dev, buffers[1].dev}));
+}
+
 TEST_F(WrapperPool, SharedRangesAreNoOpsWithSharedMemory) {
     uint64_t word = 1;
     EXPECT_TRUE(pool.write_shared(&word, sizeof(word)).ok());

@@ -56,7 +56,7 @@
 
 #if defined(LANEPIPE_HOST)
 // Largest payload of a ready element in bytes.
-#define LANEPIPE_MAX_PAYLOAD 256
+#define LANEPIPE_MAX_PAYLOAD 1024
 #endif
 
 #if defined(LANEPIPE_HOST)
@@ -87,6 +87,27 @@
 #endif
 
 #if defined(LANEPIPE_HOST)
+// Pool flag: buffers have no identity. Their ids are 0, the ledger and the audit see none of them, any address that
+// resolves is as good as any other, and a buffer that is in two places goes unnoticed. Not with `LANEPIPE_POOL_STRICT`.
+#define LANEPIPE_POOL_UNTRACKED 4
+#endif
+
+#if defined(LANEPIPE_HOST)
+// State of a profiler: never started, or stopped.
+#define LANEPIPE_PROFILER_STOPPED 0
+#endif
+
+#if defined(LANEPIPE_HOST)
+// State of a profiler: threads run.
+#define LANEPIPE_PROFILER_RUNNING 1
+#endif
+
+#if defined(LANEPIPE_HOST)
+// State of a profiler: a stop began and has not finished.
+#define LANEPIPE_PROFILER_STOPPING 2
+#endif
+
+#if defined(LANEPIPE_HOST)
 // Most device ready queues.
 #define LANEPIPE_MAX_QUEUES 64
 #endif
@@ -112,6 +133,16 @@
 #endif
 
 #if defined(LANEPIPE_HOST)
+// As `lanepipe_site_t::instance`: the entry is acceptable, but there is no free queue to fill. Untracked pools only.
+#define LANEPIPE_NO_FREE_QUEUE (UINT32_MAX - 1)
+#endif
+
+#if defined(LANEPIPE_HOST)
+// As `lanepipe_instance_t::queue`: not known yet; that of its first entry counts. Untracked pools only.
+#define LANEPIPE_ANY_QUEUE UINT32_MAX
+#endif
+
+#if defined(LANEPIPE_HOST)
 // Role of a thread: polls device words, one per profiler.
 #define LANEPIPE_ROLE_SENTINEL 0
 #endif
@@ -132,18 +163,30 @@
 #endif
 
 #if defined(LANEPIPE_HOST)
-// State of a profiler: never started, or stopped.
-#define LANEPIPE_PROFILER_STOPPED 0
+// Backpressure: no gate is driven; a lane waits for a buffer, and demand words bring one.
+#define LANEPIPE_BACKPRESSURE_NONE 0
 #endif
 
 #if defined(LANEPIPE_HOST)
-// State of a profiler: threads run.
-#define LANEPIPE_PROFILER_RUNNING 1
+// Backpressure: the freeze protocol. All lanes of the device park while one is out of room or buffers, until the ready
+// queues are drained and every free queue is full again.
+#define LANEPIPE_BACKPRESSURE_COMMON 1
 #endif
 
 #if defined(LANEPIPE_HOST)
-// State of a profiler: a stop began and has not finished.
-#define LANEPIPE_PROFILER_STOPPING 2
+// Profiler flag: the replenish thread polls device words too, and there is no sentinel thread.
+#define LANEPIPE_PROFILER_MERGED_SENTINEL 1
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Profiler flag: start leaves the free queues as they are.
+#define LANEPIPE_PROFILER_PREFILLED 2
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Profiler flag: a lane below its watermark is filled by allocation at once, whatever is on its way back, and with at
+// least as many buffers as a free queue has slots.
+#define LANEPIPE_PROFILER_EAGER 4
 #endif
 
 // Alignment of memory for a ring, in bytes.
@@ -158,6 +201,11 @@
 #if defined(LANEPIPE_HOST)
 // Length of `lanepipe_error_t::message` in bytes, terminator included.
 #define LANEPIPE_ERROR_MESSAGE_SIZE 240
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Flag of `lanepipe_pool_take_entry`: the tail is brought from the device first. Without it the host's copy is good enough.
+#define LANEPIPE_STEP_REFRESH 1
 #endif
 
 // Version of the binary interface. Grows with every change that breaks a caller compiled earlier; it is the number in
@@ -257,6 +305,21 @@ typedef struct lanepipe_ring_consumer_t lanepipe_ring_consumer_t;
 typedef struct lanepipe_ring_producer_t lanepipe_ring_producer_t;
 
 #if defined(LANEPIPE_HOST)
+// The words of the two backpressure gates, by host addresses inside the shared region. The device raises a contended word
+// when a lane finds its ready queue full (rq) or its free queue empty (fq); lanes park while a freeze word is set.
+typedef struct lanepipe_gates_t {
+    // Freeze word of the push gate; written by the host only.
+    uint32_t *rq_freeze;
+    // Contended word of the push gate; set by the device, cleared by the host.
+    uint32_t *rq_contended;
+    // Freeze word of the pop gate.
+    uint32_t *fq_freeze;
+    // Contended word of the pop gate.
+    uint32_t *fq_contended;
+} lanepipe_gates_t;
+#endif
+
+#if defined(LANEPIPE_HOST)
 // Takes one message: terminated UTF-8 text without line end, valid during the call. Called from any thread that uses the
 // object, several at once, never with a lock held and never on a fault-free hot path.
 typedef void (*lanepipe_log_fn_t)(void *context, uint32_t level, const char *message);
@@ -345,7 +408,8 @@ typedef int32_t (*lanepipe_copy_fn_t)(void *context, void *destination, const vo
 // call or the pool's destruction.
 //
 // With shared virtual memory both copy callbacks are null and the host address of a buffer is where the device writes.
-// With host shadows both are set and every access to device memory goes through them.
+// With host shadows both are set and every access to device memory goes through them. With one of them, transfers in its
+// direction copy and those in the other do nothing, for who drives a pool by hand; a profiler does not start then.
 typedef struct lanepipe_memory_t {
     // `sizeof(lanepipe_memory_t)`.
     uint32_t struct_size;
@@ -434,7 +498,8 @@ typedef struct lanepipe_pool_audit_t {
 #endif
 
 #if defined(LANEPIPE_HOST)
-// A device ready queue, by host addresses inside the shared region. Indices run modulo `capacity`; one slot stays empty.
+// A device ready queue, by host addresses inside the shared region. Indices run modulo `capacity`; one slot stays empty, so
+// that a queue of capacity 1 never holds an entry.
 typedef struct lanepipe_ready_queue_t {
     // First entry.
     void *entries;
@@ -442,7 +507,7 @@ typedef struct lanepipe_ready_queue_t {
     uint32_t *head;
     // Next entry to fill; written by the device only.
     uint32_t *tail;
-    // Modulus of the indices, 2 or more.
+    // Modulus of the indices, 1 or more.
     uint32_t capacity;
     // Bytes from one entry to the next, a multiple of 8 up to 256.
     uint32_t entry_size;
@@ -454,7 +519,8 @@ typedef struct lanepipe_ready_queue_t {
 #endif
 
 #if defined(LANEPIPE_HOST)
-// A device free queue, by host addresses inside the shared region. Counters grow without bound and wrap at 2^32.
+// A device free queue, by host addresses inside the shared region. Counters grow without bound and wrap at 2^32; the slot of
+// a counter is its remainder modulo `slot_count`, so that only with a power of two the wrap passes unseen.
 typedef struct lanepipe_free_queue_t {
     // Next slot to take; written by the device only.
     uint32_t *head;
@@ -462,7 +528,7 @@ typedef struct lanepipe_free_queue_t {
     uint32_t *tail;
     // Buffer addresses.
     uint64_t *slots;
-    // Slots, a power of two.
+    // Slots, 1 or more.
     uint32_t slot_count;
     // Must be 0.
     uint32_t reserved;
@@ -476,7 +542,7 @@ typedef struct lanepipe_instance_t {
     struct lanepipe_free_queue_t free_queue;
     // Its kind.
     uint32_t kind;
-    // The ready queue on which it publishes.
+    // The ready queue on which it publishes, or `LANEPIPE_ANY_QUEUE`.
     uint32_t queue;
 } lanepipe_instance_t;
 #endif
@@ -484,14 +550,15 @@ typedef struct lanepipe_instance_t {
 #if defined(LANEPIPE_HOST)
 // A buffer kind.
 typedef struct lanepipe_kind_t {
-    // Bytes of a buffer; no more than any buffer of the kind has, whoever allocated it.
+    // Bytes of a buffer; no more than any buffer of the kind has, whoever allocated it. 0 if an instance that is added later
+    // is to tell.
     size_t buffer_size;
-    // Buffers in one allocated block, 1 or more.
+    // Buffers in one allocated block, 1 or more; with an untracked pool 0 is allowed, and only watermarks allocate then.
     uint32_t batch_size;
     // Buffers below which a lane is refilled by allocation; 0: never.
     uint32_t warm_target;
-    // Buffers of this kind beyond which none is allocated; 0: no limit. Buffers are only allocated while none of the kind
-    // is on its way back.
+    // Buffers of this kind beyond which none is allocated; 0: no limit. Unless the profiler is eager, buffers are only
+    // allocated while none of the kind is on its way back.
     uint32_t max_buffers;
     // Must be 0.
     uint32_t reserved;
@@ -518,10 +585,10 @@ typedef struct lanepipe_entry_t {
 #if defined(LANEPIPE_HOST)
 // What `resolve` answers for an entry.
 typedef struct lanepipe_site_t {
-    // Index of the instance that published the entry, or `LANEPIPE_REJECT`, which it is preset to.
+    // Index of the instance that published the entry, `LANEPIPE_REJECT`, which it is preset to, or `LANEPIPE_NO_FREE_QUEUE`.
     uint32_t instance;
-    // Must be left 0.
-    uint32_t reserved;
+    // Kind of the buffer with `LANEPIPE_NO_FREE_QUEUE`; else not looked at.
+    uint32_t kind;
     // Bytes of contents to bring to the host before the buffer is collected, up to the kind's `buffer_size`.
     size_t content_size;
     // Points at zeroed memory of the pool's payload size, to be filled by the callback.
@@ -551,6 +618,32 @@ typedef void (*lanepipe_collect_fn_t)(void *context,
 #endif
 
 #if defined(LANEPIPE_HOST)
+// Names the kind under which a collected buffer returns; one out of range counts as the kind it came with. Collect thread
+// of `shard`, after `collect`. Must not throw.
+typedef uint32_t (*lanepipe_kind_of_fn_t)(void *context,
+                                          uint32_t shard,
+                                          const struct lanepipe_buffer_t *buffer,
+                                          const void *payload);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Says (not 0) that the gates may open as far as the subsystem is concerned. Replenish thread, in every round, freeze or
+// not. Must not block or throw.
+typedef uint32_t (*lanepipe_release_ready_fn_t)(void *context);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Adds instances. Replenish thread, before the refill of a freeze. Must not block or throw.
+typedef void (*lanepipe_refresh_fn_t)(void *context);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Learns that nothing has come for `idle_ns` since the last buffer; once per burst. Collect thread of `shard`. Must not
+// throw.
+typedef void (*lanepipe_idle_fn_t)(void *context, uint32_t shard);
+#endif
+
+#if defined(LANEPIPE_HOST)
 // Body of a thread of lanepipe. Never unwinds.
 typedef void (*lanepipe_thread_entry_fn_t)(void *argument);
 #endif
@@ -567,8 +660,9 @@ typedef int32_t (*lanepipe_thread_create_fn_t)(void *context,
 #endif
 
 #if defined(LANEPIPE_HOST)
-// Waits for a thread whose `entry` has returned or is about to; it returns only after the thread has ended. Called by the thread that calls `lanepipe_profiler_stop`
-// or a failing `lanepipe_profiler_start`.
+// Waits for a thread whose `entry` has returned or is about to; it returns only after the thread has ended.
+// Called by the thread that calls `lanepipe_profiler_stop` or a failing `lanepipe_profiler_start`, for the sentinel first,
+// then for drain threads, replenish and collect threads, each role once all its threads are about to end.
 typedef void (*lanepipe_thread_join_fn_t)(void *context, void *thread);
 #endif
 
@@ -579,12 +673,21 @@ typedef struct lanepipe_profiler_config_t {
     uint32_t struct_size;
     // Device ready queues, 1 to `LANEPIPE_MAX_QUEUES`. Queue q belongs to shard q modulo the pool's live shards.
     uint32_t queue_count;
-    // Instances, 1 to `LANEPIPE_MAX_INSTANCES`.
+    // Instances known from the start, 0 to `max_instances`.
     uint32_t instance_count;
     // Kinds; those of the pool.
     uint32_t kind_count;
     // Most elements in one `collect` call, 1 to `LANEPIPE_MAX_COLLECT`; 0 is 1.
     uint32_t collect_batch;
+    // `LANEPIPE_PROFILER_*` flags.
+    uint32_t flags;
+    // Most instances, those added later included, up to `LANEPIPE_MAX_INSTANCES`; 0 is `instance_count`. Room costs address
+    // space only.
+    uint32_t max_instances;
+    // Tries of a failing contents copy before the buffer goes back without being collected; 0 is 3.
+    uint32_t copy_tries;
+    // `LANEPIPE_BACKPRESSURE_*` policy.
+    uint32_t backpressure;
     // Must be 0.
     uint32_t reserved;
     // `queue_count` ready queues.
@@ -599,12 +702,24 @@ typedef struct lanepipe_profiler_config_t {
     uint64_t poll_max_ns;
     // Silence before the polling interval grows, in nanoseconds; 0 is 100,000,000.
     uint64_t quiet_ns;
-    // Passed to `resolve` and `collect`. Must stay valid until the profiler is destroyed.
+    // Time after a shard's last buffer at which `idle` is called, in nanoseconds; 0: never.
+    uint64_t idle_ns;
+    // The gates that `LANEPIPE_BACKPRESSURE_COMMON` drives; else not looked at.
+    struct lanepipe_gates_t gates;
+    // Passed to every callback of this structure but the thread factory. Must stay valid until the profiler is destroyed.
     void *context;
     // Interprets entries.
     lanepipe_resolve_fn_t resolve;
     // Takes buffers.
     lanepipe_collect_fn_t collect;
+    // Names the kind under which a collected buffer returns. Null: the kind it came with.
+    lanepipe_kind_of_fn_t kind_of;
+    // Says whether the subsystem agrees that the gates open. Null: it always does.
+    lanepipe_release_ready_fn_t release_ready;
+    // Adds instances that the device has brought into use (`lanepipe_profiler_add_instance`). Null: there are none.
+    lanepipe_refresh_fn_t refresh;
+    // Learns that a shard has fallen silent. Null: nobody.
+    lanepipe_idle_fn_t idle;
     // Passed to the thread factory. Must stay valid until the profiler is destroyed.
     void *thread_context;
     // The thread factory.
@@ -640,6 +755,8 @@ typedef struct lanepipe_queue_stats_t {
     uint64_t transfer_failed;
     // Scans that found indices out of range.
     uint64_t corrupt;
+    // Most elements that the ready ring held right after one of the queue's was added.
+    uint64_t ready_peak;
 } lanepipe_queue_stats_t;
 #endif
 
@@ -664,6 +781,26 @@ typedef struct lanepipe_shard_stats_t {
 #endif
 
 #if defined(LANEPIPE_HOST)
+// Counters of the backpressure gates; all 0 without `LANEPIPE_BACKPRESSURE_COMMON`.
+typedef struct lanepipe_gate_stats_t {
+    // `sizeof(lanepipe_gate_stats_t)`.
+    uint32_t struct_size;
+    // Always 0.
+    uint32_t reserved;
+    // Freezes: times that no gate was shut and then one was.
+    uint64_t freezes;
+    // Nanoseconds in freezes that have ended.
+    uint64_t frozen_ns;
+    // Buffers put into free queues within freezes.
+    uint64_t refilled;
+    // Refills of one free queue that failed.
+    uint64_t refill_failed;
+    // Failed pushes of gate words.
+    uint64_t push_failed;
+} lanepipe_gate_stats_t;
+#endif
+
+#if defined(LANEPIPE_HOST)
 // The last fault of a worker thread.
 typedef struct lanepipe_fault_t {
     // `sizeof(lanepipe_fault_t)`.
@@ -684,6 +821,41 @@ typedef struct lanepipe_fault_t {
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
+
+#if defined(LANEPIPE_HOST)
+// The first half of one tick of the freeze protocol, by hand: looks at both contended words, shuts gates, and tells what
+// the second half can be. `heads` and `tails` are the indices of `count` ready queues of `capacity` entries, 1 to
+// `LANEPIPE_MAX_QUEUES`, each an array inside the shared region; queues with an index out of range are left out.
+//
+// `LANEPIPE_OK`: a gate is shut, the queues are drained, no top-up is under way and none can begin: fill all free queues
+// (`lanepipe_pool_refill`), then call `lanepipe_pool_end_freeze_tick`. `LANEPIPE_EMPTY`: no gate is shut.
+// `LANEPIPE_BUSY`: a gate is shut, and this tick can do no more. `LANEPIPE_E_STATE`: a tick has been begun and not ended.
+// The one thread that drives the gates; never blocks but in the copy callbacks.
+//
+// # Safety
+//
+// Pointers are null or valid as described.
+lanepipe_status_t lanepipe_pool_begin_freeze_tick(const struct lanepipe_pool_t *pool,
+                                                  const struct lanepipe_gates_t *gates,
+                                                  uint32_t *heads,
+                                                  uint32_t *tails,
+                                                  uint32_t count,
+                                                  uint32_t capacity);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// The second half of a tick that the first half answered with `LANEPIPE_OK`: opens the gates if `published`, the number of
+// buffers that the refill published, is 0 and `release_ready` (not 0) says that the subsystem agrees. `LANEPIPE_OK`: the gates
+// are open; `LANEPIPE_BUSY`: they stay shut until a later tick; `LANEPIPE_E_STATE`: no first half. The same thread.
+//
+// # Safety
+//
+// Pointers are null or valid as described.
+lanepipe_status_t lanepipe_pool_end_freeze_tick(const struct lanepipe_pool_t *pool,
+                                                const struct lanepipe_gates_t *gates,
+                                                uint64_t published,
+                                                uint32_t release_ready);
+#endif
 
 #if defined(LANEPIPE_HOST)
 // Sets the sink for failures before a handle exists. Null takes it back. Any thread; the earlier sink may still be in
@@ -748,9 +920,22 @@ lanepipe_status_t lanepipe_pool_get_shards(const struct lanepipe_pool_t *pool, u
 #endif
 
 #if defined(LANEPIPE_HOST)
+// Sets how many buffers of `kind` each lane is to hold: a done buffer that is routed (`lanepipe_pool_recycle_done` with
+// `LANEPIPE_ALL_SHARDS`) goes where most are missing. 0, the default: back to its own shard. More than a lane holds counts
+// as what it holds. Any thread, also while others route; `lanepipe_profiler_start` sets it from its own configuration.
+//
+// # Safety
+//
+// Pointers are null or valid as described, and the calling thread has the role described.
+lanepipe_status_t lanepipe_pool_set_warm_target(const struct lanepipe_pool_t *pool,
+                                                uint32_t kind,
+                                                uint32_t target);
+#endif
+
+#if defined(LANEPIPE_HOST)
 // Stores up to `count` elements in the ready ring of `shard` and wakes its consumer. Drain thread of the shard; never
 // blocks. `payloads` holds `count` payloads back to back and may be null if the payload size is 0. `*pushed` is written
-// on `LANEPIPE_OK` and `LANEPIPE_FULL` (fewer than `count` fit).
+// on `LANEPIPE_OK` and `LANEPIPE_FULL` (fewer than `count` fit). In an untracked pool `dev` of an element may be null.
 //
 // # Safety
 //
@@ -839,8 +1024,8 @@ lanepipe_status_t lanepipe_pool_pop_done(const struct lanepipe_pool_t *pool,
 
 #if defined(LANEPIPE_HOST)
 // Moves all done buffers into recycled lanes. With `LANEPIPE_ALL_SHARDS` each goes where the deficit is largest, with a
-// shard only that ring is emptied into the shard's own lanes. What fits nowhere is retired. `*moved` counts both.
-// Replenish thread; never blocks on a hot-path thread.
+// shard only that ring is emptied into the shard's own lanes. What fits nowhere is retired, with a line of level error.
+// `*moved` counts both. Replenish thread; never blocks on a hot-path thread.
 //
 // # Safety
 //
@@ -889,6 +1074,43 @@ lanepipe_status_t lanepipe_pool_retire(const struct lanepipe_pool_t *pool,
 #endif
 
 #if defined(LANEPIPE_HOST)
+// Parks a buffer whose address cannot be trusted. It waits for `lanepipe_pool_release_queued` or
+// `lanepipe_pool_release_all`, nothing brings it back before, and it does not count against `max_buffers`. Any thread;
+// takes a lock.
+//
+// # Safety
+//
+// Pointers are null or valid as described, and the calling thread has the role described.
+lanepipe_status_t lanepipe_pool_quarantine(const struct lanepipe_pool_t *pool,
+                                           uint32_t shard,
+                                           const struct lanepipe_buffer_t *buffer);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Takes the buffer of `kind` out that `lanepipe_pool_retire` parked last for `shard`, or for any shard with
+// `LANEPIPE_ALL_SHARDS`. `LANEPIPE_EMPTY` if there is none. Replenish thread, or the owner while no thread runs; takes a
+// lock.
+//
+// # Safety
+//
+// Pointers are null or valid as described, and the calling thread has the role described.
+lanepipe_status_t lanepipe_pool_take_retired(const struct lanepipe_pool_t *pool,
+                                             uint32_t shard,
+                                             uint32_t kind,
+                                             struct lanepipe_buffer_t *buffer);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Moves retired buffers into lanes that have room, each where `lanepipe_pool_recycle_done` would bring it. Replenish
+// thread, or the owner while no thread runs.
+//
+// # Safety
+//
+// Pointers are null or valid as described, and the calling thread has the role described.
+lanepipe_status_t lanepipe_pool_recirculate(const struct lanepipe_pool_t *pool, size_t *placed);
+#endif
+
+#if defined(LANEPIPE_HOST)
 // Buffers in the recycled lane (`shard`, `kind`); `LANEPIPE_ALL_SHARDS` sums the live shards. Any thread; exact at rest.
 //
 // # Safety
@@ -929,8 +1151,24 @@ lanepipe_status_t lanepipe_pool_allocate_block(const struct lanepipe_pool_t *poo
 #endif
 
 #if defined(LANEPIPE_HOST)
-// Makes a buffer that the caller allocated known to the pool, as being at the device. `id` may be null. Any thread, also
+// Makes memory known that the caller allocated and registered himself, as `lanepipe_pool_allocate_block` does with its
+// own: `dev`, and the `size` bytes from there on (0: the address alone). What was known of an earlier allocation at `dev`
+// is forgotten, a claim included. `host` may be null: the address counts as known and resolves to null. Any thread, also
 // while a profiler runs; takes the lock of the writers, which readers never wait for.
+//
+// # Safety
+//
+// Pointers are null or valid as described, and the calling thread has the role described.
+lanepipe_status_t lanepipe_pool_map_block(const struct lanepipe_pool_t *pool,
+                                          void *dev,
+                                          void *host,
+                                          size_t size);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Makes a buffer that the caller allocated known to the pool, as being at the device. `id` may be null. An earlier mapping
+// of the address is overwritten; the buffer keeps its identity. In an untracked pool `*id` becomes 0, and any `dev` will
+// do, null too. Any thread, also while a profiler runs; takes the lock of the writers, which readers never wait for.
 //
 // # Safety
 //
@@ -956,16 +1194,6 @@ lanepipe_status_t lanepipe_pool_resolve(const struct lanepipe_pool_t *pool,
 #endif
 
 #if defined(LANEPIPE_HOST)
-// Calls `release` once for each distinct allocation that the pool knows, in ascending order, then forgets all mappings
-// and empties all queues. `release` may be null. Only while no other thread uses the pool.
-//
-// # Safety
-//
-// Pointers are null or valid as described, and the calling thread has the role described.
-lanepipe_status_t lanepipe_pool_release_all(struct lanepipe_pool_t *pool, lanepipe_release_fn_t release, void *context);
-#endif
-
-#if defined(LANEPIPE_HOST)
 // Copies `size` bytes at `host_field` in the shadow of the shared region to the device. Does nothing with shared virtual
 // memory.
 //
@@ -985,6 +1213,94 @@ lanepipe_status_t lanepipe_pool_write_shared(const struct lanepipe_pool_t *pool,
 //
 // Pointers are null or valid as described, and the calling thread has the role described.
 lanepipe_status_t lanepipe_pool_read_shared(const struct lanepipe_pool_t *pool, void *host_field, size_t size);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// The base of the allocation that `dev` belongs to: of the block that contains it, or itself if it was registered alone.
+// `LANEPIPE_E_UNKNOWN_POINTER` if the pool knows no such address; that is an answer and leaves no line. Lock-free, any
+// thread.
+//
+// # Safety
+//
+// Pointers are null or valid as described, and the calling thread has the role described.
+lanepipe_status_t lanepipe_pool_get_base(const struct lanepipe_pool_t *pool,
+                                         const void *dev,
+                                         void **base);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Claims the allocation that `dev` belongs to for release: of all who try, with whatever address inside it, one gets
+// `LANEPIPE_OK`, the others `LANEPIPE_E_DUPLICATE`. `*base` is written in both cases. The claim stays until the address is
+// allocated anew or mapped by `lanepipe_pool_map_block`, or all mappings are forgotten.
+// `LANEPIPE_E_UNKNOWN_POINTER` if the pool knows no such address. Both refusals are answers and leave no line. Any thread;
+// takes a lock.
+//
+// # Safety
+//
+// Pointers are null or valid as described, and the calling thread has the role described.
+lanepipe_status_t lanepipe_pool_claim(const struct lanepipe_pool_t *pool,
+                                      const void *dev,
+                                      void **base);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Hands host memory from `malloc` over to the pool, which frees it once: with the allocation whose host address it is
+// (`lanepipe_pool_free`), or in `lanepipe_pool_clear_mappings` or `lanepipe_pool_release_all`; `lanepipe_pool_destroy`
+// leaves it alone. The same memory again changes nothing. Any thread; takes a lock.
+//
+// # Safety
+//
+// Pointers are null or valid as described, and the calling thread has the role described.
+lanepipe_status_t lanepipe_pool_adopt_shadow(const struct lanepipe_pool_t *pool, void *host);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Claims the allocation that `dev` belongs to, forgets what is mapped at its base, calls `free_memory` of the memory
+// context, if set, with the base, and frees its shadow. Addresses registered inside it stay known.
+// `LANEPIPE_E_DUPLICATE`, and nothing done, if it was claimed before; `LANEPIPE_E_UNKNOWN_POINTER` if the pool knows no
+// such address. Both are answers and leave no line. Afterwards the address may be allocated or registered again. Any
+// thread, also while a profiler runs; nobody uses the allocation.
+//
+// # Safety
+//
+// Pointers are null or valid as described, and the calling thread has the role described.
+lanepipe_status_t lanepipe_pool_free(const struct lanepipe_pool_t *pool, void *dev);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Empties all queues of all configured shards and calls `release` once with the base of each distinct allocation that a
+// buffer in one of them belongs to, or with its own address if the pool does not know it. In the order in which they are
+// met: lanes by shard and kind, oldest first; parked buffers by shard and kind, newest first; done rings; ready rings.
+// Mappings, claims and shadows stay. `release` may be null; it runs with no lock held and may call
+// `lanepipe_pool_get_base`, `lanepipe_pool_claim` and `lanepipe_pool_resolve`. Only while no other thread uses the pool.
+//
+// # Safety
+//
+// Pointers are null or valid as described, and the calling thread has the role described.
+lanepipe_status_t lanepipe_pool_release_queued(struct lanepipe_pool_t *pool,
+                                               lanepipe_release_fn_t release,
+                                               void *context);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Empties all queues, calls `release` once for each distinct allocation that the pool knows, in ascending order and
+// whatever was claimed, then frees all shadows and forgets all mappings. `release` as for
+// `lanepipe_pool_release_queued`. Only while no other thread uses the pool.
+//
+// # Safety
+//
+// Pointers are null or valid as described, and the calling thread has the role described.
+lanepipe_status_t lanepipe_pool_release_all(struct lanepipe_pool_t *pool, lanepipe_release_fn_t release, void *context);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Frees all shadows and forgets mappings, claims and identities; for device memory that is freed already. Calls nothing.
+// `LANEPIPE_E_STATE` if a queue of a tracked pool holds a buffer. Only while no other thread uses the pool.
+//
+// # Safety
+//
+// Pointers are null or valid as described, and the calling thread has the role described.
+lanepipe_status_t lanepipe_pool_clear_mappings(struct lanepipe_pool_t *pool);
 #endif
 
 #if defined(LANEPIPE_HOST)
@@ -1012,8 +1328,27 @@ lanepipe_status_t lanepipe_profiler_create(struct lanepipe_pool_t *pool,
 #endif
 
 #if defined(LANEPIPE_HOST)
-// Fills every free queue, from the lanes of its shard or else from new blocks, as far as allocator and `max_buffers` allow;
-// then starts the threads: one collect per live shard, replenish, one drain per live shard, sentinel. On
+// Makes an instance known, while threads run too, and stores its index for `resolve` to answer; that of an instance known
+// already if free queue and kind are the same. `buffer_size` counts if the kind has none. A running profiler fills the free
+// queue when the instance first publishes, or in the next freeze. Any thread, `resolve` and `refresh` included; locks when
+// it adds.
+//
+// `LANEPIPE_E_INVALID` for numbers out of range; `LANEPIPE_E_DUPLICATE` for a free queue known under another kind, unless
+// the pool is untracked; `LANEPIPE_E_TOO_LARGE` beyond `max_instances`; `LANEPIPE_E_NO_MEMORY`.
+//
+// # Safety
+//
+// Pointers are null or valid as described.
+lanepipe_status_t lanepipe_profiler_add_instance(struct lanepipe_profiler_t *profiler,
+                                                 const struct lanepipe_instance_t *instance,
+                                                 size_t buffer_size,
+                                                 uint32_t *index);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Fills every free queue, from the lanes of its shard or else from new blocks, as far as allocator and `max_buffers` allow
+// (unless `LANEPIPE_PROFILER_PREFILLED`); then starts the threads: one collect per live shard, replenish, one drain per live
+// shard, sentinel (unless `LANEPIPE_PROFILER_MERGED_SENTINEL`). On
 // failure none is left running: `LANEPIPE_E_STATE` if it runs or is stopping or another profiler runs on the pool,
 // `LANEPIPE_BUSY` while another thread is inside start or stop, `LANEPIPE_E_CORRUPT` if a ready head is out of range,
 // `LANEPIPE_E_INVALID` if memory is copied and a queue is not inside the shared region, `LANEPIPE_E_THREAD` if the factory
@@ -1076,6 +1411,16 @@ lanepipe_status_t lanepipe_profiler_get_queue_stats(const struct lanepipe_profil
 lanepipe_status_t lanepipe_profiler_get_shard_stats(const struct lanepipe_profiler_t *profiler,
                                                     uint32_t shard,
                                                     struct lanepipe_shard_stats_t *stats);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Counters of the gates. Lock-free, any thread.
+//
+// # Safety
+//
+// Pointers are null or valid as described, and the calling thread has the role described.
+lanepipe_status_t lanepipe_profiler_get_gate_stats(const struct lanepipe_profiler_t *profiler,
+                                                   struct lanepipe_gate_stats_t *stats);
 #endif
 
 #if defined(LANEPIPE_HOST)
@@ -1181,6 +1526,62 @@ lanepipe_status_t lanepipe_ring_get_count(const struct lanepipe_ring_consumer_t 
 // `status`: any value; unknown ones give `"LANEPIPE_E_UNKNOWN_STATUS"`. Returns a static string. Any thread, never
 // blocks.
 const char *lanepipe_status_name(int32_t status);
+
+#if defined(LANEPIPE_HOST)
+// Takes the oldest entry of a device ready queue and gives its slot back to the device; `entry` gets its bytes. `number` is
+// for messages. With host shadows queue words go through the copy callbacks.
+//
+// `LANEPIPE_EMPTY`: there is none. `LANEPIPE_AGAIN`: the next one has no address yet. `LANEPIPE_E_CORRUPT`: an index is out
+// of range. `LANEPIPE_E_CALLBACK`: a transfer failed, the entry stays queued, and the next call returns it even if the
+// device has seen the head all the same. `entry` is meaningful on `LANEPIPE_OK` only. A fault that lasts from call to call is
+// reported once. Drain thread of the queue's shard; never blocks but in the copy callbacks.
+//
+// # Safety
+//
+// Pointers are null or valid as described, and the calling thread has the role described.
+lanepipe_status_t lanepipe_pool_take_entry(const struct lanepipe_pool_t *pool,
+                                           const struct lanepipe_ready_queue_t *queue,
+                                           uint32_t number,
+                                           uint32_t flags,
+                                           void *entry);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Fills a device free queue from the lane (`shard`, `kind`) until it is full or the lane dry; `*published` counts the buffers
+// and is written on every status but those of bad arguments. `gates` may be null, and so may its contended words.
+//
+// `LANEPIPE_OK`. `LANEPIPE_BUSY`, nothing published: a gate is shut, or another thread takes from the shard's lanes or fills
+// the queue. `LANEPIPE_E_CALLBACK`: a transfer failed; what could not be published is parked. `LANEPIPE_E_CORRUPT`: the
+// device's head is impossible. A fault that lasts from call to call is reported once. Drain thread of the shard; never
+// blocks but in the copy callbacks, never allocates.
+//
+// # Safety
+//
+// Pointers are null or valid as described, and the calling thread has the role described.
+lanepipe_status_t lanepipe_pool_top_up(const struct lanepipe_pool_t *pool,
+                                       const struct lanepipe_free_queue_t *queue,
+                                       const struct lanepipe_gates_t *gates,
+                                       uint32_t kind,
+                                       uint32_t shard,
+                                       size_t *published);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Fills a device free queue from the lanes of all live shards, else with parked buffers, else with blocks of `batch_size`
+// buffers of `buffer_size` bytes (either 0: none are allocated), until it is full or nothing can be had. `*published` and
+// the status are as for `lanepipe_pool_top_up`. The owner while no thread runs, or the replenish thread between
+// `lanepipe_pool_begin_freeze_tick` and `lanepipe_pool_end_freeze_tick`.
+//
+// # Safety
+//
+// Pointers are null or valid as described, and the calling thread has the role described.
+lanepipe_status_t lanepipe_pool_refill(const struct lanepipe_pool_t *pool,
+                                       const struct lanepipe_free_queue_t *queue,
+                                       uint32_t kind,
+                                       size_t buffer_size,
+                                       uint32_t batch_size,
+                                       size_t *published);
+#endif
 
 // The library's `LANEPIPE_ABI_VERSION`. Any thread, never blocks.
 uint32_t lanepipe_abi_version(void);

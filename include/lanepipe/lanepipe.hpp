@@ -87,6 +87,7 @@ using Audit = Sized<lanepipe_pool_audit_t>;
 using ProfilerConfig = Sized<lanepipe_profiler_config_t>;
 using QueueStats = Sized<lanepipe_queue_stats_t>;
 using ShardStats = Sized<lanepipe_shard_stats_t>;
+using GateStats = Sized<lanepipe_gate_stats_t>;
 using Fault = Sized<lanepipe_fault_t>;
 
 // A time limit. Durations convert; negative ones are 0.
@@ -164,6 +165,20 @@ struct HasCopies<T, std::void_t<decltype(std::declval<T &>().copy_to_device(null
                                 decltype(std::declval<T &>().copy_from_device(nullptr, nullptr, size_t{}))>>
     : std::true_type {};
 
+template <typename T, typename = void> struct HasKindOf : std::false_type {};
+template <typename T> struct HasKindOf<T, std::void_t<decltype(&T::kind_of)>> : std::true_type {};
+
+template <typename T, typename = void> struct HasReleaseReady : std::false_type {};
+template <typename T>
+struct HasReleaseReady<T, std::void_t<decltype(std::declval<T &>().release_ready())>> : std::true_type {};
+
+template <typename T, typename = void> struct HasRefresh : std::false_type {};
+template <typename T> struct HasRefresh<T, std::void_t<decltype(std::declval<T &>().refresh())>> : std::true_type {};
+
+template <typename T, typename = void> struct HasIdle : std::false_type {};
+template <typename T>
+struct HasIdle<T, std::void_t<decltype(std::declval<T &>().idle(uint32_t{}))>> : std::true_type {};
+
 template <typename T> struct MemoryCalls {
     static void *alloc(void *context, size_t size) noexcept { return static_cast<T *>(context)->alloc(size); }
     static int32_t enroll(void *context, void *dev, size_t size, int32_t device_id, void **host) noexcept {
@@ -190,6 +205,15 @@ template <typename Handler, typename Payload> struct HandlerCalls {
                         size_t count) noexcept {
         static_cast<Handler *>(context)->collect(shard, buffers, static_cast<const Payload *>(payloads), count);
     }
+    static uint32_t kind_of(void *context, uint32_t shard, const lanepipe_buffer_t *buffer,
+                            const void *payload) noexcept {
+        return static_cast<Handler *>(context)->kind_of(shard, *buffer, *static_cast<const Payload *>(payload));
+    }
+    static uint32_t release_ready(void *context) noexcept {
+        return static_cast<Handler *>(context)->release_ready() ? 1 : 0;
+    }
+    static void refresh(void *context) noexcept { static_cast<Handler *>(context)->refresh(); }
+    static void idle(void *context, uint32_t shard) noexcept { static_cast<Handler *>(context)->idle(shard); }
 };
 
 template <typename Threads> struct ThreadCalls {
@@ -302,6 +326,9 @@ template <typename Payload = NoPayload> class Pool {
     Status set_memory(const Memory &memory) noexcept { return lanepipe_pool_set_memory(raw_, &memory); }
     Status set_shards(uint32_t shards) noexcept { return lanepipe_pool_set_shards(raw_, shards); }
     Status get_shards(uint32_t &shards) const noexcept { return lanepipe_pool_get_shards(raw_, &shards); }
+    Status set_warm_target(uint32_t kind, uint32_t target) noexcept {
+        return lanepipe_pool_set_warm_target(raw_, kind, target);
+    }
 
     Status push_ready(uint32_t shard, const lanepipe_buffer_t *buffers, const Payload *payloads, size_t count,
                       size_t &pushed) noexcept {
@@ -337,6 +364,13 @@ template <typename Payload = NoPayload> class Pool {
     Status retire(uint32_t shard, const lanepipe_buffer_t &buffer) noexcept {
         return lanepipe_pool_retire(raw_, shard, &buffer);
     }
+    Status quarantine(uint32_t shard, const lanepipe_buffer_t &buffer) noexcept {
+        return lanepipe_pool_quarantine(raw_, shard, &buffer);
+    }
+    Status take_retired(uint32_t shard, uint32_t kind, lanepipe_buffer_t &buffer) noexcept {
+        return lanepipe_pool_take_retired(raw_, shard, kind, &buffer);
+    }
+    Status recirculate(size_t &placed) noexcept { return lanepipe_pool_recirculate(raw_, &placed); }
     Status get_recycled(uint32_t shard, uint32_t kind, size_t &count) const noexcept {
         return lanepipe_pool_get_recycled(raw_, shard, kind, &count);
     }
@@ -346,6 +380,9 @@ template <typename Payload = NoPayload> class Pool {
     Status allocate_block(size_t size, void *&dev, void *&host) noexcept {
         return lanepipe_pool_allocate_block(raw_, size, &dev, &host);
     }
+    Status map_block(void *dev, void *host, size_t size) noexcept {
+        return lanepipe_pool_map_block(raw_, dev, host, size);
+    }
     Status register_buffer(void *dev, void *host, uint32_t kind, uint32_t *id = nullptr) noexcept {
         return lanepipe_pool_register(raw_, dev, host, kind, id);
     }
@@ -353,13 +390,22 @@ template <typename Payload = NoPayload> class Pool {
         return lanepipe_pool_resolve(raw_, dev, count, resolved);
     }
 
+    Status get_base(const void *dev, void *&base) const noexcept { return lanepipe_pool_get_base(raw_, dev, &base); }
+    Status claim(const void *dev, void *&base) noexcept { return lanepipe_pool_claim(raw_, dev, &base); }
+    Status adopt_shadow(void *host) noexcept { return lanepipe_pool_adopt_shadow(raw_, host); }
+    Status free(void *dev) noexcept { return lanepipe_pool_free(raw_, dev); }
+
+    // Calls `release(base)` once for each allocation of which a buffer is in a queue, and empties the queues.
+    template <typename Release> Status release_queued(Release &&release) noexcept {
+        using Fn = std::remove_reference_t<Release>;
+        return lanepipe_pool_release_queued(raw_, &call_release<Fn>, address_of(release));
+    }
     // Calls `release(base)` once for each allocation that the pool knows, then forgets all of them.
     template <typename Release> Status release_all(Release &&release) noexcept {
         using Fn = std::remove_reference_t<Release>;
-        return lanepipe_pool_release_all(
-            raw_, [](void *context, void *base) noexcept { (*static_cast<Fn *>(context))(base); },
-            const_cast<void *>(static_cast<const void *>(std::addressof(release))));
+        return lanepipe_pool_release_all(raw_, &call_release<Fn>, address_of(release));
     }
+    Status clear_mappings() noexcept { return lanepipe_pool_clear_mappings(raw_); }
 
     Status write_shared(const void *host_field, size_t size) noexcept {
         return lanepipe_pool_write_shared(raw_, host_field, size);
@@ -371,6 +417,13 @@ template <typename Payload = NoPayload> class Pool {
 
   private:
     explicit Pool(lanepipe_pool_t *raw) noexcept : raw_(raw) {}
+
+    template <typename Fn> static void call_release(void *context, void *base) noexcept {
+        (*static_cast<Fn *>(context))(base);
+    }
+    template <typename Fn> static void *address_of(Fn &function) noexcept {
+        return const_cast<void *>(static_cast<const void *>(std::addressof(function)));
+    }
 
     lanepipe_pool_t *raw_ = nullptr;
 };
@@ -444,6 +497,11 @@ class Profiler {
     // `handler` has, called as `lanepipe_resolve_fn_t` and `lanepipe_collect_fn_t` say,
     //   void resolve(uint32_t queue, const lanepipe_entry_t *entries, size_t count, Sites<Payload> sites);
     //   void collect(uint32_t shard, const lanepipe_buffer_t *buffers, const Payload *payloads, size_t count);
+    // and may have
+    //   uint32_t kind_of(uint32_t shard, const lanepipe_buffer_t &buffer, const Payload &payload);
+    //   bool release_ready();
+    //   void refresh();
+    //   void idle(uint32_t shard);
     // `threads` has `create` and `join` as ThreadFactory has them. Neither may throw. Contexts and callbacks in
     // `config` are overwritten. `profiler` is replaced on success only.
     template <typename Payload, typename Handler, typename Threads>
@@ -456,6 +514,22 @@ class Profiler {
         bound.context = &handler;
         bound.resolve = &detail::HandlerCalls<Handler, Payload>::resolve;
         bound.collect = &detail::HandlerCalls<Handler, Payload>::collect;
+        bound.kind_of = nullptr;
+        bound.release_ready = nullptr;
+        bound.refresh = nullptr;
+        bound.idle = nullptr;
+        if constexpr (detail::HasKindOf<Handler>::value) {
+            bound.kind_of = &detail::HandlerCalls<Handler, Payload>::kind_of;
+        }
+        if constexpr (detail::HasReleaseReady<Handler>::value) {
+            bound.release_ready = &detail::HandlerCalls<Handler, Payload>::release_ready;
+        }
+        if constexpr (detail::HasRefresh<Handler>::value) {
+            bound.refresh = &detail::HandlerCalls<Handler, Payload>::refresh;
+        }
+        if constexpr (detail::HasIdle<Handler>::value) {
+            bound.idle = &detail::HandlerCalls<Handler, Payload>::idle;
+        }
         bound.thread_context = &threads;
         bound.thread_create = &detail::ThreadCalls<Threads>::create;
         bound.thread_join = &detail::ThreadCalls<Threads>::join;
@@ -466,6 +540,10 @@ class Profiler {
             profiler = Profiler(raw);
         }
         return status;
+    }
+
+    Status add_instance(const lanepipe_instance_t &instance, size_t buffer_size, uint32_t &index) noexcept {
+        return lanepipe_profiler_add_instance(raw_, &instance, buffer_size, &index);
     }
 
     Status start() noexcept { return lanepipe_profiler_start(raw_); }
@@ -490,6 +568,7 @@ class Profiler {
     Status get_shard_stats(uint32_t shard, ShardStats &stats) const noexcept {
         return lanepipe_profiler_get_shard_stats(raw_, shard, &stats);
     }
+    Status get_gate_stats(GateStats &stats) const noexcept { return lanepipe_profiler_get_gate_stats(raw_, &stats); }
     Status get_fault(Fault &fault) const noexcept { return lanepipe_profiler_get_fault(raw_, &fault); }
 
   private:

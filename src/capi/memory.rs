@@ -2,7 +2,6 @@
 
 use super::args::Sized32;
 use crate::pool::{MemoryContext, MemoryOps};
-use crate::status::Status;
 use core::ffi::c_void;
 
 /// Allocates `size` bytes of device memory; null when there is none. Runs on the thread that calls an allocating
@@ -33,7 +32,8 @@ pub type lanepipe_copy_fn_t = Option<
 /// call or the pool's destruction.
 ///
 /// With shared virtual memory both copy callbacks are null and the host address of a buffer is where the device writes.
-/// With host shadows both are set and every access to device memory goes through them.
+/// With host shadows both are set and every access to device memory goes through them. With one of them, transfers in its
+/// direction copy and those in the other do nothing, for who drives a pool by hand; a profiler does not start then.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct lanepipe_memory_t {
@@ -70,17 +70,14 @@ unsafe impl Sync for lanepipe_memory_t {}
 
 impl lanepipe_memory_t {
     /// The context that the pool works with.
-    pub(super) fn context(&self) -> Result<MemoryContext, Status> {
-        if self.copy_to_device.is_some() != self.copy_from_device.is_some() {
-            return Err(Status::LANEPIPE_E_NULL);
-        }
-        Ok(MemoryContext {
+    pub(super) fn context(&self) -> MemoryContext {
+        MemoryContext {
             ops: Some(Box::new(*self)),
             device_id: self.device_id,
             shm_dev: self.shm_dev as u64,
             shm_host: self.shm_host as u64,
             shm_size: self.shm_size,
-        })
+        }
     }
 }
 
@@ -112,6 +109,14 @@ impl MemoryOps for lanepipe_memory_t {
     }
 
     fn copies(&self) -> bool {
+        self.copies_in() || self.copies_out()
+    }
+
+    fn copies_out(&self) -> bool {
+        self.copy_to_device.is_some()
+    }
+
+    fn copies_in(&self) -> bool {
         self.copy_from_device.is_some()
     }
 

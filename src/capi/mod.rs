@@ -6,6 +6,8 @@
 #[cfg(feature = "std")]
 mod args;
 #[cfg(feature = "std")]
+mod backpressure;
+#[cfg(feature = "std")]
 mod failure;
 #[cfg(feature = "std")]
 mod guard;
@@ -17,6 +19,10 @@ mod memory;
 mod pool;
 #[cfg(feature = "std")]
 mod profiler;
+#[cfg(feature = "std")]
+mod queues;
 mod ring;
 mod status;
+#[cfg(feature = "std")]
+mod steps;
 mod version;

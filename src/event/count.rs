@@ -1,8 +1,9 @@
 //! The event count: see the module's opening for the protocol and its proof.
 
-use super::{FutexWord, SleepEnd};
+use super::{FutexWord, SleepEnd, membarrier, now};
 use crate::sync::atomic::{AtomicU32, Ordering};
 use crate::sync::{CachePadded, Edge, relax};
+use core::sync::atomic::compiler_fence;
 
 /// Fence between registering and re-checking the condition.
 const W1: Edge = Edge::new("event.W1", Ordering::SeqCst);
@@ -17,6 +18,13 @@ const X2: Edge = Edge::new("event.X2", Ordering::Acquire);
 const CLOSED: u32 = 1;
 const EVENT: u32 = 2;
 
+/// Longest sleep of a waiter whose barrier was refused, in nanoseconds: it looks for itself what a notifier may not have
+/// told it.
+const UNTOLD: u64 = 1_000_000;
+
+/// Makes all threads of the process execute a fence; false if that is refused.
+type Barrier = fn() -> bool;
+
 /// Why a wait ended without its condition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WaitEnd {
@@ -30,6 +38,8 @@ pub enum WaitEnd {
 struct Words {
     epoch: FutexWord,
     waiters: AtomicU32,
+    /// How waiters fence for the notifiers, in asymmetric events.
+    barrier: Option<Barrier>,
     // Statistics, of `core` also in models: no protocol reads them, so models need not explore them.
     sleeps: core::sync::atomic::AtomicU32,
     wakes: core::sync::atomic::AtomicU32,
@@ -78,15 +88,22 @@ impl Drop for Registration<'_> {
 impl EventCount {
     /// An open event count without waiters.
     pub fn new() -> Self {
-        Self::over(FutexWord::new(0))
+        Self::over(FutexWord::new(0), None)
+    }
+
+    /// As [`EventCount::new`], for notifiers that cannot afford a fence: where the platform lets a waiter fence for them,
+    /// a notification that finds no waiter is one load, and going to sleep takes longer.
+    pub fn asymmetric() -> Self {
+        Self::over(FutexWord::new(0), membarrier::register().then_some(membarrier::barrier))
     }
 
     /// An open event count over a futex word that holds 0.
-    pub(super) fn over(epoch: FutexWord) -> Self {
+    pub(super) fn over(epoch: FutexWord, barrier: Option<Barrier>) -> Self {
         Self {
             words: CachePadded::new(Words {
                 epoch,
                 waiters: AtomicU32::new(0),
+                barrier,
                 sleeps: core::sync::atomic::AtomicU32::new(0),
                 wakes: core::sync::atomic::AtomicU32::new(0),
             }),
@@ -94,11 +111,17 @@ impl EventCount {
     }
 
     /// Wakes every thread whose condition may have become true. The caller has made it true before, with stores of any
-    /// ordering that the condition's loads accept. Any thread, never blocks; one fence and one load when nobody waits.
+    /// ordering that the condition's loads accept. Any thread, never blocks; one fence and one load when nobody waits, of
+    /// an asymmetric event one load.
     #[inline]
     pub fn notify(&self) {
-        // [N1] SeqCst fence: pairs with [W1] (condition; N1; load waiters ‖ add to waiters; W1; load condition).
-        N1.fence();
+        // [N1] SeqCst fence: pairs with [W1] (condition; N1; load waiters ‖ add to waiters; W1; load condition). In an
+        // asymmetric event it is the waiter's barrier that makes this thread execute it, here or on one side of both
+        // accesses, so only the compiler must keep their order.
+        match self.words.barrier {
+            None => N1.fence(),
+            Some(_) => compiler_fence(Ordering::SeqCst),
+        }
         // Relaxed: fence N1 orders it after the condition.
         if self.words.waiters.load(Ordering::Relaxed) != 0 {
             self.wake();
@@ -202,6 +225,13 @@ impl EventCount {
             let key = words.epoch.load(Ordering::Relaxed);
             // [W1] SeqCst fence: pairs with [N1]; as an acquire fence, with [X1].
             W1.fence();
+            let mut limit = deadline;
+            // [W1] Barrier: the fences N1 that notifiers leave out. Who will not sleep needs none of them.
+            if let (Some(barrier), false) = (words.barrier, timed_out)
+                && !barrier()
+            {
+                limit = deadline.min(now().saturating_add(UNTOLD));
+            }
             if let Some(value) = condition() {
                 return Ok(value);
             }
@@ -213,7 +243,13 @@ impl EventCount {
             }
             // Relaxed: statistics.
             words.sleeps.fetch_add(1, Ordering::Relaxed);
-            timed_out = words.epoch.sleep(key, deadline) == SleepEnd::TimedOut;
+            timed_out = words.epoch.sleep(key, limit) == SleepEnd::TimedOut && limit == deadline;
+            // Most sleeps end with the condition true, and then there is nothing to fence.
+            if words.barrier.is_some()
+                && let Some(value) = condition()
+            {
+                return Ok(value);
+            }
         }
     }
 

@@ -26,7 +26,7 @@ impl Shared {
 
     /// With a futex that gives no ordering on waking.
     fn watching() -> Arc<Self> {
-        Arc::new(Self { event: EventCount::over(FutexWord::watching(0)), value: AtomicU32::new(0) })
+        Arc::new(Self { event: EventCount::over(FutexWord::watching(0), None), value: AtomicU32::new(0) })
     }
 
     fn announce(&self) {

@@ -12,7 +12,8 @@
 //! # States of a waiter
 //!
 //! *trying* (condition, then `spin` further tries) → *registered* (`waiters` counts it) → { *keyed* (`epoch` read) → W1
-//! → *re-check* → *asleep* } repeated → *gone* (registration withdrawn, also when the condition panics).
+//! → *re-check* → *asleep* } repeated → *gone* (registration withdrawn, also when the condition panics). Asymmetric: one
+//! more try between *asleep* and *keyed*.
 //!
 //! # Edges
 //!
@@ -36,6 +37,25 @@
 //! taken from the kernel (`loom_event_wake_without_ordering`). The load of the key is followed by W1, which makes it
 //! acquire what `close` released; only `is_closed`, which has no fence, needs an ordering of its own.
 //!
+//! # Asymmetric events
+//!
+//! A notification on a hot path mostly finds nobody, and its fence N1 is then all it costs. In an event made by
+//! [`EventCount::asymmetric`] notifiers leave N1 out, and a waiter that is about to sleep follows its own fence W1 with
+//! `membarrier` (Linux: `MEMBARRIER_CMD_PRIVATE_EXPEDITED`): before the call returns, every thread of the process has
+//! executed a full fence at some point of its program. That point is N1. If it lies behind the stores that made the
+//! condition true, the re-check sees them. If it lies before them, it lies before the load of `waiters` too, which
+//! therefore sees the registration that preceded the call. The compiler keeps condition and load in this order.
+//!
+//! So a barrier is, towards each notifier, what W1 is towards N1, and the proof above holds word for word: it orders
+//! pairs of N1 and W1 only, never two N1. The models run both sides with fences, by this axiom. What does *not* hold is an
+//! order between N1 and any other fence: protocols that pair with N1 itself (`profiler.C1`) need symmetric events. W1 is
+//! a fence in both kinds.
+//!
+//! The kind is fixed when the event is made: asymmetric if the process could be registered for the call, else symmetric
+//! (other platforms, feature `portable-wait`, old kernels, sandboxes). If the call is refused *later* (a sandbox entered
+//! meanwhile), notifiers cannot be told, so the waiter takes care of itself: it stays registered, sleeps for a millisecond
+//! at a time and looks again. A store that a notifier's processor still held back is visible by then.
+//!
 //! # Failure exits
 //!
 //! | exit | what holds |
@@ -44,12 +64,15 @@
 //! | closed | the condition was tried once more after the closed bit was seen |
 //! | spurious wake, signal, foreign event | the loop goes on with the same absolute deadline |
 //! | condition panics | the registration is withdrawn |
+//! | barrier refused | the sleep ends after a millisecond and the loop goes on |
 //! | 2^31 events between key and sleep | not detected; it would take minutes inside a few instructions |
 
 mod clock;
 mod count;
 #[cfg(all(target_os = "linux", not(feature = "portable-wait"), not(all(test, loom))))]
 mod futex;
+#[cfg(all(target_os = "linux", not(feature = "portable-wait"), not(all(test, loom))))]
+mod membarrier;
 #[cfg(all(test, loom))]
 mod model;
 #[cfg(all(any(not(target_os = "linux"), feature = "portable-wait"), not(all(test, loom))))]
@@ -66,6 +89,18 @@ use futex::FutexWord;
 use model::FutexWord;
 #[cfg(all(any(not(target_os = "linux"), feature = "portable-wait"), not(all(test, loom))))]
 use portable::FutexWord;
+
+/// Where no thread can fence for another, every event is symmetric.
+#[cfg(any(not(target_os = "linux"), feature = "portable-wait", all(test, loom)))]
+mod membarrier {
+    pub(super) fn register() -> bool {
+        false
+    }
+
+    pub(super) fn barrier() -> bool {
+        false
+    }
+}
 
 pub use clock::{Deadline, now};
 pub use count::{EventCount, WaitEnd};

@@ -52,7 +52,8 @@ impl Words64 for RawWords64 {
     }
 }
 
-/// How the host reaches words shared with the device. Calls on one link may come from several threads at once.
+/// How the host reaches words shared with the device. Calls on one link may come from several threads at once. After a
+/// failed [`Link::store`] the host's own word is as before; the device may have the new one all the same.
 pub trait Link<W: Word32, S: Words64> {
     /// Brings a word that the device writes to the host; `edge` orders what follows.
     fn load(&self, word: &W, edge: &Edge) -> Result<u32, Status>;

@@ -1,6 +1,6 @@
 //! Models of both device hand-offs: the host's ends as in production, the device as the contract describes it.
 
-use super::{Direct, FreePort, ReadyPort, Words64};
+use super::{Direct, FreePort, Gate, ReadyPort, Words64};
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::sync::model::{check, must_fail};
 use loom::thread;
@@ -112,9 +112,9 @@ fn loom_ready_slot_reuse() {
     must_fail("layout.D2", 3, ready_slot_reuse);
 }
 
-/// The host hands out `count` buffers through two slots; the device takes them in order.
-fn free_model(count: u64) {
-    let queue = free_queue(2);
+/// The host hands out `count` buffers through a few slots; the device takes them in order.
+fn free_model(slots: u32, count: u64) {
+    let queue = free_queue(slots);
     let device = {
         let queue = queue.clone();
         thread::spawn(move || {
@@ -123,13 +123,13 @@ fn free_model(count: u64) {
                 while queue.tail.load(Ordering::Acquire) == head {
                     thread::yield_now();
                 }
-                assert_eq!(queue.slots.get((head % 2) as usize), expected);
+                assert_eq!(queue.slots.get((head % slots) as usize), expected);
                 queue.head.store(head + 1, Ordering::Release);
             }
         })
     };
     for (tail, value) in (0..).zip(1..=count) {
-        while tail - queue.head(&Direct).unwrap() == 2 {
+        while tail - queue.head(&Direct).unwrap() == slots {
             thread::yield_now();
         }
         queue.write_slots(&Direct, tail, &[value]).unwrap();
@@ -140,8 +140,9 @@ fn free_model(count: u64) {
 
 #[test]
 fn loom_free_slots() {
-    check(3, || free_model(3));
-    must_fail("layout.F1", 3, || free_model(3));
+    check(3, || free_model(2, 3));
+    check(2, || free_model(3, 4));
+    must_fail("layout.F1", 3, || free_model(2, 3));
 }
 
 /// A slot is overwritten only after the device read it; the slot is a cell for the reason given above.
@@ -169,4 +170,73 @@ fn free_slot_reuse() {
 fn loom_free_slot_reuse() {
     check(3, free_slot_reuse);
     must_fail("layout.F2", 3, free_slot_reuse);
+}
+
+fn gate(contended: u32, frozen: u32) -> Arc<Gate<AtomicU32>> {
+    Arc::new(Gate { freeze: AtomicU32::new(frozen), contended: AtomicU32::new(contended) })
+}
+
+/// The host shuts the gate and clears the signal; a lane that polls both words never finds both down.
+fn gate_model() {
+    let gate = gate(1, 0);
+    let lane = {
+        let gate = gate.clone();
+        thread::spawn(move || {
+            let contended = gate.contended.load(Ordering::Acquire) != 0;
+            assert!(contended || gate.freeze.load(Ordering::Acquire) != 0, "(0, 0) between signal and release");
+        })
+    };
+    gate.set_frozen::<LoomWords>(&Direct, true).unwrap();
+    gate.clear_contended::<LoomWords>(&Direct).unwrap();
+    lane.join().unwrap();
+}
+
+#[test]
+fn loom_gate_no_gap() {
+    check(3, gate_model);
+    must_fail("layout.G1", 3, gate_model);
+}
+
+/// The host fills the free queue and opens the gate; a parked lane finds the buffer.
+fn release_model() {
+    let (gate, queue) = (gate(0, 1), free_queue(1));
+    let lane = {
+        let (gate, queue) = (gate.clone(), queue.clone());
+        thread::spawn(move || {
+            if gate.freeze.load(Ordering::Acquire) == 0 {
+                assert_eq!(queue.tail.load(Ordering::Relaxed), 1, "the gate opened before the refill");
+            }
+        })
+    };
+    queue.publish_tail(&Direct, 1).unwrap();
+    gate.set_frozen::<LoomWords>(&Direct, false).unwrap();
+    lane.join().unwrap();
+}
+
+#[test]
+fn loom_gate_opens_after_refill() {
+    check(3, release_model);
+    must_fail("layout.G2", 3, release_model);
+}
+
+/// A lane publishes and raises the signal; a host that sees the signal finds the queue not drained.
+fn signal_model() {
+    let (gate, queue) = (gate(0, 0), ready_queue(2));
+    let host = {
+        let (gate, queue) = (gate.clone(), queue.clone());
+        thread::spawn(move || {
+            if gate.is_contended::<LoomWords>(&Direct) == Ok(true) {
+                assert_eq!(queue.tail.load(Ordering::Relaxed), 1, "the signal overtook the entry");
+            }
+        })
+    };
+    queue.tail.store(1, Ordering::Release);
+    gate.contended.store(1, Ordering::Release);
+    host.join().unwrap();
+}
+
+#[test]
+fn loom_gate_signal() {
+    check(3, signal_model);
+    must_fail("layout.G3", 3, signal_model);
 }

@@ -1,11 +1,13 @@
 //! The host's ends of the two device queues.
 
 use super::link::{Link, Words64};
+use super::rmb;
 use crate::status::Status;
 use crate::sync::atomic::Ordering;
-use crate::sync::{Edge, Word32};
+use crate::sync::{Edge, Word32, Word64};
 
-const D1: Edge = Edge::new("layout.D1", Ordering::Acquire);
+/// Load of a ready tail.
+pub(crate) const D1: Edge = Edge::new("layout.D1", Ordering::Acquire);
 const D2: Edge = Edge::new("layout.D2", Ordering::Release);
 const F1: Edge = Edge::new("layout.F1", Ordering::Release);
 const F2: Edge = Edge::new("layout.F2", Ordering::Acquire);
@@ -19,7 +21,7 @@ pub struct ReadyPort<W, S> {
     pub tail: W,
     /// `capacity * entry_words` words.
     pub entries: S,
-    /// Modulus of the indices, at least 2.
+    /// Modulus of the indices, at least 1. One slot stays empty, so that a queue of one never holds an entry.
     pub capacity: u32,
     /// Words from one entry to the next.
     pub entry_words: u32,
@@ -31,6 +33,15 @@ impl<W: Word32, S: Words64> ReadyPort<W, S> {
     pub fn tail(&self, link: &impl Link<W, S>) -> Result<u32, Status> {
         // [D1] Acquire: pairs with the device's release of the tail.
         link.load(&self.tail, &D1)
+    }
+
+    /// The tail as the host's memory has it, which may lag behind the device's where memory is copied; unchecked.
+    #[inline]
+    pub fn known_tail(&self) -> u32 {
+        // [D1] Acquire: pairs with the device's release of the tail.
+        let tail = self.tail.load(D1.order());
+        rmb();
+        tail
     }
 
     /// Copies `out.len() / entry_words` entries from index `first` on, wrapping at the end of the queue. `first` is below
@@ -62,7 +73,7 @@ impl<W: Word32, S: Words64> ReadyPort<W, S> {
         self.head.store(head, Ordering::Relaxed);
     }
 
-    /// The host's own head word. At rest only.
+    /// The host's own head word. At rest, or the queue's consumer.
     pub fn own_head(&self) -> u32 {
         // Relaxed: only the host writes the head.
         self.head.load(Ordering::Relaxed)
@@ -79,7 +90,7 @@ pub struct FreePort<W, S> {
     pub tail: W,
     /// `slot_count` words.
     pub slots: S,
-    /// A power of two.
+    /// At least 1. The slot of a counter is its remainder, which is seamless where the counters wrap only for powers of two.
     pub slot_count: u32,
 }
 
@@ -91,15 +102,27 @@ impl<W: Word32, S: Words64> FreePort<W, S> {
         link.load(&self.head, &F2)
     }
 
+    /// Index of the slot of a counter.
+    #[inline]
+    fn slot(&self, counter: u32) -> usize {
+        // Powers of two are what devices have, and a division takes longer.
+        let index =
+            if self.slot_count.is_power_of_two() { counter & (self.slot_count - 1) } else { counter % self.slot_count };
+        index as usize
+    }
+
     /// Writes buffer addresses to the slots from counter `tail` on; at most `slot_count` of them, all free.
     #[inline]
     pub fn write_slots(&self, link: &impl Link<W, S>, tail: u32, buffers: &[u64]) -> Result<(), Status> {
-        let start = (tail & (self.slot_count - 1)) as usize;
-        let run = buffers.len().min(self.slot_count as usize - start);
-        let (head, wrapped) = buffers.split_at(run);
-        link.store_words(&self.slots, start, head)?;
-        if !wrapped.is_empty() {
-            link.store_words(&self.slots, 0, wrapped)?;
+        let (mut tail, mut rest) = (tail, buffers);
+        while !rest.is_empty() {
+            let start = self.slot(tail);
+            // Where the counters wrap, the remainder need not go on with the next slot.
+            let run = rest.len().min(self.slot_count as usize - start).min((u32::MAX - tail) as usize + 1);
+            let (now, later) = rest.split_at(run);
+            link.store_words(&self.slots, start, now)?;
+            tail = tail.wrapping_add(run as u32);
+            rest = later;
         }
         Ok(())
     }
@@ -122,9 +145,24 @@ impl<W: Word32, S: Words64> FreePort<W, S> {
         self.tail.store(tail, Ordering::Relaxed);
     }
 
-    /// The host's own tail word. At rest only.
+    /// The host's own tail word. Whoever may write it.
     pub fn own_tail(&self) -> u32 {
         // Relaxed: only the host writes the tail.
         self.tail.load(Ordering::Relaxed)
+    }
+
+    /// The host's own copies of the slots from counter `tail` on. Whoever may write them.
+    pub fn own_slots(&self, tail: u32, out: &mut [u64]) {
+        for (counter, value) in (0..).map(|offset| tail.wrapping_add(offset)).zip(out) {
+            // Relaxed, here and below: as for `own_tail`.
+            *value = self.slots.with(self.slot(counter), |word| word.load(Ordering::Relaxed));
+        }
+    }
+
+    /// Puts back what [`FreePort::own_slots`] found, after a publication that failed.
+    pub fn keep_slots(&self, tail: u32, values: &[u64]) {
+        for (counter, value) in (0..).map(|offset| tail.wrapping_add(offset)).zip(values) {
+            self.slots.with(self.slot(counter), |word| word.store(*value, Ordering::Relaxed));
+        }
     }
 }

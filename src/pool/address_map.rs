@@ -90,6 +90,19 @@ pub struct Range {
     pub count: u32,
 }
 
+/// What a live range says of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Block {
+    /// Device address of the first byte.
+    pub base: u64,
+    /// Host address of the first byte.
+    pub host: u64,
+    /// Id of the first buffer.
+    pub first_id: u32,
+    /// Buffers.
+    pub count: u32,
+}
+
 struct Writer {
     exact: ExactWriter,
     ranges: RangeWriter,
@@ -165,6 +178,16 @@ impl AddressMap {
     #[inline]
     pub fn range_base(&self, dev: u64) -> Option<u64> {
         self.ranges.find(dev).map(|range| range.base)
+    }
+
+    /// The newest live range that contains `dev`.
+    pub fn block_of(&self, dev: u64) -> Option<Block> {
+        self.ranges.find(dev).map(|range| range.block())
+    }
+
+    /// The exact mapping of `dev`.
+    pub fn exact(&self, dev: u64) -> Option<Resolved> {
+        self.exact.find(dev)
     }
 
     /// Whether `dev` has an exact mapping.

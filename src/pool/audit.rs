@@ -2,7 +2,6 @@
 
 use super::ledger::{Entry, PLACES, Place};
 use super::{Buffer, Pool};
-use std::collections::BTreeMap;
 
 /// Where all tracked buffers are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -36,62 +35,50 @@ impl Pool {
         if self.require_rest().is_err() {
             return self.snapshot();
         }
-        let mut found = Found::default();
+        // One audit at a time: each marks in the ledger what it has seen.
+        let _one = self.blocks.lock();
+        let mut errors = 0;
+        let mut see = |buffer: &Buffer, place, shard: usize| errors += u64::from(!self.see(buffer, place, shard));
         for (shard, ring) in self.ready.iter().enumerate() {
             // SAFETY: forwarded; likewise below.
-            unsafe { ring.for_each(|buffer| found.add(buffer, Place::Ready, shard)) };
+            unsafe { ring.for_each(|buffer| see(buffer, Place::Ready, shard)) };
         }
         for (shard, ring) in self.done.iter().enumerate() {
             // SAFETY: as above.
-            unsafe { ring.for_each(|buffer| found.add(buffer, Place::Done, shard)) };
+            unsafe { ring.for_each(|buffer| see(buffer, Place::Done, shard)) };
         }
         let kinds = self.config.kinds as usize;
         for (index, lane) in self.lanes.iter().enumerate() {
             // SAFETY: as above.
-            unsafe { lane.recycled.for_each(|buffer| found.add(buffer, Place::Recycled, index / kinds)) };
+            unsafe { lane.recycled.for_each(|buffer| see(buffer, Place::Recycled, index / kinds)) };
         }
-        self.retired.for_each(|buffer, quarantined| {
-            let place = if quarantined { Place::Quarantined } else { Place::Retired };
-            let shard = self.ledger.get(buffer.id).map_or(0, |entry| entry.shard as usize);
-            found.add(buffer, place, shard);
+        self.retired.for_each(|shard, buffer, quarantined| {
+            see(buffer, if quarantined { Place::Quarantined } else { Place::Retired }, shard);
         });
-        let mut audit = Audit::default();
+        let mut audit = self.snapshot();
         self.ledger.for_each(|id, entry| {
-            audit.places[entry.place as usize] += 1;
-            let seen = found.queues.remove(&id);
-            let agrees = match seen {
-                Some(seen) => seen == entry,
-                None => !entry.place.is_queue(),
-            };
-            audit.errors += u64::from(!agrees);
+            errors += u64::from(!self.ledger.unmark(id) && entry.place.is_queue());
         });
-        // What is left over is in a queue but not in the ledger.
-        audit.errors += found.queues.len() as u64 + found.repeated;
+        audit.errors = errors;
         audit
+    }
+
+    /// Whether a buffer found at `place` of `shard` is there by the ledger too, and was not found before.
+    fn see(&self, buffer: &Buffer, place: Place, shard: usize) -> bool {
+        // Untracked buffers have no identity to compare.
+        if buffer.id == 0 || self.config.untracked {
+            return true;
+        }
+        let found = Entry { place, shard: shard as u32, kind: buffer.kind };
+        match self.ledger.get(buffer.id) {
+            Some(entry) if entry.place != Place::Gone => !self.ledger.mark(buffer.id) && entry == found,
+            _ => false,
+        }
     }
 
     fn snapshot(&self) -> Audit {
         let mut audit = Audit::default();
         self.ledger.for_each(|_, entry| audit.places[entry.place as usize] += 1);
         audit
-    }
-}
-
-#[derive(Default)]
-struct Found {
-    queues: BTreeMap<u32, Entry>,
-    repeated: u64,
-}
-
-impl Found {
-    fn add(&mut self, buffer: &Buffer, place: Place, shard: usize) {
-        // Untracked buffers have no identity to compare.
-        if buffer.id == 0 {
-            return;
-        }
-        let entry = Entry { place, shard: shard as u32, kind: buffer.kind };
-        if self.queues.insert(buffer.id, entry).is_some() {
-            self.repeated += 1;
-        }
     }
 }

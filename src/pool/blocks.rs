@@ -2,21 +2,13 @@
 
 use super::address_map::Range;
 use super::memory::Shadow;
-use super::{Buffer, MemoryContext, Place, Pool};
+use super::{Buffer, MemoryContext, Pool};
 use crate::log;
 use crate::status::Status;
 use crate::sync::atomic::Ordering;
-use std::collections::BTreeMap;
 
 /// Buffers in a block start at multiples of this.
 const BUFFER_ALIGN: usize = 64;
-
-/// Bookkeeping of the cold path, behind the lock of the writers.
-#[derive(Default)]
-pub(super) struct Blocks {
-    /// By device address; the shadow where there is one.
-    shadows: BTreeMap<u64, Shadow>,
-}
 
 /// A block that is mapped.
 struct Mapped {
@@ -51,11 +43,12 @@ impl Pool {
         }
         let stride = buffer_size.checked_next_multiple_of(BUFFER_ALIGN).ok_or(Status::LANEPIPE_E_TOO_LARGE)?;
         let size = stride.checked_mul(count as usize).ok_or(Status::LANEPIPE_E_TOO_LARGE)?;
-        let block = self.map_block(size, stride, count, kind)?;
+        let block = self.new_block(size, stride, count, kind)?;
         let mut placed = 0;
         for index in 0..count {
             let dev = block.dev + u64::from(index) * stride as u64;
-            let buffer = Buffer { dev, kind, id: block.first_id + index };
+            let id = if block.first_id == 0 { 0 } else { block.first_id + index };
+            let buffer = Buffer { dev, kind, id };
             let shard = shard.unwrap_or(index);
             // SAFETY: the caller is the lanes' sole producer.
             let in_lane = unsafe { self.push_recycled(shard, &buffer) };
@@ -75,17 +68,35 @@ impl Pool {
         if size == 0 {
             return Err(Status::LANEPIPE_E_INVALID);
         }
-        let block = self.map_block(size, size, 0, 0)?;
+        let block = self.new_block(size, size, 0, 0)?;
         Ok((block.dev, block.host))
     }
 
-    /// Makes a buffer that somebody else allocated known, as being at the device; returns its id.
+    /// Makes memory known that somebody else allocated and registered: its address, and the `size` bytes from there on
+    /// unless that is 0. What was known of an earlier allocation at the address is forgotten, a claim included.
+    ///
+    /// # Errors
+    ///
+    /// `LANEPIPE_E_INVALID` (null, or an end overflows); `LANEPIPE_E_NO_MEMORY`, `LANEPIPE_E_TOO_LARGE` (tables full).
+    pub fn map_block(&self, dev: u64, host: u64, size: usize) -> Result<(), Status> {
+        if dev == 0 {
+            return Err(Status::LANEPIPE_E_INVALID);
+        }
+        let block = Range { base: dev, size: size as u64, host, first_id: 0, stride: size as u64, count: 0 };
+        self.enter_block(block, 0, None).map(|_| ())
+    }
+
+    /// Makes a buffer that somebody else allocated known, as being at the device; returns its id. An untracked pool gives
+    /// none and takes any address, null too.
     ///
     /// # Errors
     ///
     /// `LANEPIPE_E_KIND`; `LANEPIPE_E_INVALID` (null); `LANEPIPE_E_NO_MEMORY`, `LANEPIPE_E_TOO_LARGE` (tables full).
     pub fn register(&self, dev: u64, host: u64, kind: u32) -> Result<u32, Status> {
         self.check_kind(kind)?;
+        if self.config.untracked {
+            return self.map().insert_exact(dev, host, 0).map(|()| 0);
+        }
         if dev == 0 {
             return Err(Status::LANEPIPE_E_INVALID);
         }
@@ -99,7 +110,7 @@ impl Pool {
         self.with_ids(1, kind, |id| self.map().insert_exact(dev, host, id))
     }
 
-    fn map_block(&self, size: usize, stride: usize, count: u32, kind: u32) -> Result<Mapped, Status> {
+    fn new_block(&self, size: usize, stride: usize, count: u32, kind: u32) -> Result<Mapped, Status> {
         let size = size.checked_next_multiple_of(self.config.block_granularity).ok_or(Status::LANEPIPE_E_TOO_LARGE)?;
         let memory = self.memory();
         let ops = memory.ops.as_deref().ok_or(Status::LANEPIPE_E_STATE)?;
@@ -108,18 +119,8 @@ impl Pool {
             return Err(Status::LANEPIPE_E_NO_MEMORY);
         }
         let mapped = self.pair(&memory, dev, size).and_then(|(host, shadow)| {
-            let mut blocks = self.blocks.lock();
-            let first_id = self.with_ids(count, kind, |first_id| {
-                self.map().insert_range(Range {
-                    base: dev,
-                    size: size as u64,
-                    host,
-                    first_id,
-                    stride: stride as u64,
-                    count,
-                })
-            })?;
-            blocks.shadows.extend(shadow.map(|shadow| (dev, shadow)));
+            let block = Range { base: dev, size: size as u64, host, first_id: 0, stride: stride as u64, count };
+            let first_id = self.enter_block(block, kind, shadow)?;
             Ok(Mapped { dev, host, first_id })
         });
         if let Err(status) = mapped {
@@ -129,10 +130,35 @@ impl Pool {
         mapped
     }
 
+    /// Makes a block known and returns the id of its first buffer, 0 if it has none.
+    fn enter_block(&self, block: Range, kind: u32, shadow: Option<Shadow>) -> Result<u32, Status> {
+        let mut blocks = self.blocks.lock();
+        if shadow.is_some() {
+            blocks.reserve_shadow()?;
+        }
+        let earlier = self.ids_at(block.base);
+        let first_id = self.with_ids(block.count, kind, |first_id| {
+            let map = self.map();
+            if block.size != 0 {
+                map.insert_range(Range { first_id, ..block })?;
+            }
+            // Beside the range, because an exact mapping that an earlier allocation left would win over it.
+            let entered = map.insert_exact(block.base, block.host, first_id);
+            if entered.is_err() {
+                map.remove_ranges_at(block.base);
+            }
+            entered
+        })?;
+        // An allocator hands out an address again only after what lay there is gone.
+        self.end_ids(&earlier);
+        blocks.renew(block.base, shadow);
+        Ok(first_id)
+    }
+
     /// Reserves `count` ids, makes them known by `map` and returns the first, 0 if there are none; without a trace if
     /// `map` fails. The caller holds the lock of the block table.
     fn with_ids(&self, count: u32, kind: u32, map: impl FnOnce(u32) -> Result<(), Status>) -> Result<u32, Status> {
-        if count == 0 {
+        if count == 0 || self.config.untracked {
             return map(0).map(|()| 0);
         }
         let first = self.ledger.reserve(count, kind)?;
@@ -164,49 +190,9 @@ impl Pool {
         }
         let shadow = Shadow::new(size)?;
         // SAFETY: the shadow is `size` bytes long, and so is the allocation at `dev`.
-        if !unsafe { ops.copy_to_device(dev, shadow.address(), size) } {
+        if ops.copies_out() && !unsafe { ops.copy_to_device(dev, shadow.address(), size) } {
             return Err(Status::LANEPIPE_E_CALLBACK);
         }
         Ok((shadow.address() as u64, Some(shadow)))
-    }
-
-    /// Calls `release` once for each distinct allocation, in ascending order, then forgets all mappings and empties all
-    /// queues. `release` may look addresses up; it runs with no lock held.
-    ///
-    /// # Errors
-    ///
-    /// `LANEPIPE_E_STATE` while threads run.
-    ///
-    /// # Safety
-    ///
-    /// No other thread uses the pool.
-    pub unsafe fn release_all(&self, mut release: impl FnMut(u64)) -> Result<(), Status> {
-        self.require_rest()?;
-        self.map().for_each_base(&mut release);
-        for ring in &self.ready {
-            // SAFETY: nobody else uses the pool.
-            unsafe { ring.clear() };
-        }
-        for ring in self.done.iter().chain(self.lanes.iter().map(|lane| &lane.recycled)) {
-            // SAFETY: as above.
-            while unsafe { ring.pop() }.is_some() {}
-        }
-        for lane in &self.lanes {
-            lane.demand.store(0, Ordering::Relaxed);
-        }
-        for tracked in &self.tracked {
-            tracked.store(0, Ordering::Relaxed);
-        }
-        self.retired.clear();
-        self.ledger.reset();
-        // SAFETY: nobody else uses the pool, so no lookup holds the map.
-        unsafe { (*self.map.get()).clear() };
-        *self.blocks.lock() = Blocks::default();
-        Ok(())
-    }
-
-    /// Marks a buffer as held by the replenish thread; used where routing takes it over.
-    pub(super) fn hold(&self, buffer: &Buffer, shard: usize) {
-        self.note(buffer, Place::Replenish, shard);
     }
 }

@@ -68,6 +68,9 @@ pub struct Entry {
     pub kind: u32,
 }
 
+/// Set in a word while an audit runs that has seen the buffer.
+const SEEN: u32 = 1 << 31;
+
 impl Entry {
     /// The shard is below 256; of the kind, only the low 8 bits come back.
     const fn pack(place: Place, shard: u32, kind: u32) -> u32 {
@@ -86,8 +89,8 @@ pub const MAX_BUFFERS: u32 = (1 << 22) - 1;
 
 /// The ledger. Ids start at 1.
 pub struct Ledger {
-    // A word for every possible id. The system provides the memory as it is first used, and an access is one store: each
-    // hop of each buffer makes one.
+    // A word for every possible id, that of id 1 first; none if nothing is tracked. The system provides the memory as it
+    // is first used, and an access is one store: each hop of each buffer makes one.
     words: Box<[AtomicU32]>,
     // Ids below this are reserved.
     next: AtomicU32,
@@ -98,29 +101,30 @@ pub struct Ledger {
 impl Ledger {
     /// An empty ledger.
     pub fn new() -> Result<Self, Status> {
-        let layout = Layout::array::<AtomicU32>(MAX_BUFFERS as usize + 1).map_err(|_| Status::LANEPIPE_E_TOO_LARGE)?;
+        let layout = Layout::array::<AtomicU32>(MAX_BUFFERS as usize).map_err(|_| Status::LANEPIPE_E_TOO_LARGE)?;
         // SAFETY: the layout is not empty.
         let words = unsafe { alloc_zeroed(layout) }.cast::<AtomicU32>();
         if words.is_null() {
             return Err(Status::LANEPIPE_E_NO_MEMORY);
         }
-        let words = ptr::slice_from_raw_parts_mut(words, MAX_BUFFERS as usize + 1);
-        Ok(Self {
-            // SAFETY: allocated as such a slice is; zero is a valid word.
-            words: unsafe { Box::from_raw(words) },
-            next: AtomicU32::new(1),
-            known: AtomicU32::new(1),
-        })
+        let words = ptr::slice_from_raw_parts_mut(words, MAX_BUFFERS as usize);
+        // SAFETY: allocated as such a slice is; zero is a valid word.
+        Ok(Self::with(unsafe { Box::from_raw(words) }))
+    }
+
+    /// A ledger that tracks nothing: there is no id.
+    pub fn untracked() -> Self {
+        Self::with(Box::default())
+    }
+
+    fn with(words: Box<[AtomicU32]>) -> Self {
+        Self { words, next: AtomicU32::new(1), known: AtomicU32::new(1) }
     }
 
     /// The word of an id that may never have been reserved; `None` for 0 and for what cannot be an id.
     #[inline(always)]
     fn word(&self, id: u32) -> Option<&AtomicU32> {
-        if id.wrapping_sub(1) >= MAX_BUFFERS {
-            return None;
-        }
-        // SAFETY: there are `MAX_BUFFERS + 1` words.
-        Some(unsafe { self.words.get_unchecked(id as usize) })
+        self.words.get(id.wrapping_sub(1) as usize)
     }
 
     /// Writes down where buffer `id` is. Id 0 is ignored, and so is what is written for ids never reserved.
@@ -149,6 +153,25 @@ impl Ledger {
         won.then_some(entry.kind)
     }
 
+    /// Ends id `id` for good: its buffer was released. Returns what was known of it, if it was in use.
+    pub fn end(&self, id: u32) -> Option<Entry> {
+        let entry = self.get(id).filter(|entry| entry.place != Place::Gone)?;
+        self.set(id, Place::Gone, 0, 0);
+        Some(entry)
+    }
+
+    /// Marks id `id` as seen by an audit; tells whether it was marked already. At rest only.
+    pub(super) fn mark(&self, id: u32) -> bool {
+        // Relaxed: see the module documentation.
+        self.word(id).is_some_and(|word| word.fetch_or(SEEN, Ordering::Relaxed) & SEEN != 0)
+    }
+
+    /// Takes the mark of id `id` away; tells whether there was one. At rest only.
+    pub(super) fn unmark(&self, id: u32) -> bool {
+        // Relaxed: see the module documentation.
+        self.word(id).is_some_and(|word| word.fetch_and(!SEEN, Ordering::Relaxed) & SEEN != 0)
+    }
+
     /// Where buffer `id` is; `None` for id 0 and ids never reserved.
     #[inline]
     pub fn get(&self, id: u32) -> Option<Entry> {
@@ -163,7 +186,8 @@ impl Ledger {
     /// the block table.
     pub fn reserve(&self, count: u32, kind: u32) -> Result<u32, Status> {
         let first = self.next.load(Ordering::Relaxed);
-        let end = first.checked_add(count).filter(|end| *end <= MAX_BUFFERS).ok_or(Status::LANEPIPE_E_TOO_LARGE)?;
+        let fits = |end: &u32| *end as usize <= self.words.len();
+        let end = first.checked_add(count).filter(fits).ok_or(Status::LANEPIPE_E_TOO_LARGE)?;
         for id in first..end {
             self.set(id, Place::Device, 0, kind);
         }
@@ -232,6 +256,39 @@ mod tests {
         for id in [0, 1, 4096, u32::MAX] {
             ledger.set(id, Place::Done, 1, 1);
             assert_eq!(ledger.get(id), None);
+        }
+    }
+
+    #[test]
+    fn an_ended_id_is_known_no_more() {
+        let ledger = Ledger::new().unwrap();
+        let id = ledger.reserve(2, 1).unwrap();
+        ledger.set(id, Place::Recycled, 3, 1);
+        assert_eq!(ledger.end(id), Some(Entry { place: Place::Recycled, shard: 3, kind: 1 }));
+        assert_eq!((ledger.end(id), ledger.end(0), ledger.end(7)), (None, None, None));
+        let mut rest = Vec::new();
+        ledger.for_each(|id, _| rest.push(id));
+        assert_eq!(rest, [id + 1]);
+    }
+
+    #[test]
+    fn a_mark_leaves_the_entry_alone() {
+        let ledger = Ledger::new().unwrap();
+        let id = ledger.reserve(1, 63).unwrap();
+        let entry = ledger.get(id);
+        assert!(!ledger.mark(id) && ledger.mark(id));
+        assert_eq!(ledger.get(id), entry);
+        assert!(ledger.unmark(id) && !ledger.unmark(id));
+        assert!(!ledger.mark(0) && !ledger.unmark(0));
+    }
+
+    #[test]
+    fn an_untracked_ledger_knows_no_id() {
+        let ledger = Ledger::untracked();
+        assert_eq!(ledger.reserve(1, 0), Err(Status::LANEPIPE_E_TOO_LARGE));
+        for id in [0, 1, MAX_BUFFERS, u32::MAX] {
+            ledger.set(id, Place::Ready, 0, 0);
+            assert_eq!((ledger.get(id), ledger.claim(id, Place::Drain, 0)), (None, None));
         }
     }
 

@@ -18,6 +18,15 @@ pub trait MemoryOps: Send + Sync {
     fn free(&self, dev: u64);
     /// Whether device memory is only reached by copies.
     fn copies(&self) -> bool;
+    /// Whether [`MemoryOps::copy_to_device`] does something. An embedding program that drives a pool by hand may install
+    /// one direction only.
+    fn copies_out(&self) -> bool {
+        self.copies()
+    }
+    /// Whether [`MemoryOps::copy_from_device`] does something.
+    fn copies_in(&self) -> bool {
+        self.copies()
+    }
     /// Host to device; false on failure.
     ///
     /// # Safety
@@ -58,6 +67,17 @@ impl MemoryContext {
         self.ops.as_ref().is_some_and(|ops| ops.copies())
     }
 
+    /// Whether the host's words reach the device by copies. Without a shared region there is nothing to copy: the host's words
+    /// are all; likewise below.
+    pub fn copies_out(&self) -> bool {
+        self.has_region() && self.ops.as_ref().is_some_and(|ops| ops.copies_out())
+    }
+
+    /// Whether the device's words reach the host by copies.
+    pub fn copies_in(&self) -> bool {
+        self.has_region() && self.ops.as_ref().is_some_and(|ops| ops.copies_in())
+    }
+
     /// Device address of `size` bytes at host address `host` inside the shared region.
     pub fn device_address(&self, host: u64, size: usize) -> Option<u64> {
         let offset = host.checked_sub(self.shm_host)?;
@@ -65,9 +85,13 @@ impl MemoryContext {
         (end <= self.shm_size as u64).then(|| self.shm_dev.wrapping_add(offset))
     }
 
-    fn transfer(&self, host: u64, size: usize) -> Result<Option<(&dyn MemoryOps, u64)>, Status> {
+    fn has_region(&self) -> bool {
+        self.shm_dev != 0 && self.shm_host != 0 && self.shm_size != 0
+    }
+
+    fn transfer(&self, copies: bool, host: u64, size: usize) -> Result<Option<(&dyn MemoryOps, u64)>, Status> {
         match &self.ops {
-            Some(ops) if ops.copies() && self.shm_dev != 0 && self.shm_host != 0 && self.shm_size != 0 => {
+            Some(ops) if copies => {
                 let dev = self.device_address(host, size).ok_or(Status::LANEPIPE_E_INVALID)?;
                 Ok(Some((ops.as_ref(), dev)))
             }
@@ -82,7 +106,7 @@ impl MemoryContext {
     ///
     /// `source` is readable for `size` bytes.
     pub unsafe fn write_shared(&self, host_field: u64, source: *const u8, size: usize) -> Result<(), Status> {
-        match self.transfer(host_field, size)? {
+        match self.transfer(self.copies_out(), host_field, size)? {
             // SAFETY: forwarded; the device range lies in the shared region.
             Some((ops, dev)) => unsafe { ops.copy_to_device(dev, source, size) },
             None => true,
@@ -98,7 +122,7 @@ impl MemoryContext {
     ///
     /// `destination` is writable for `size` bytes.
     pub unsafe fn read_shared(&self, host_field: u64, destination: *mut u8, size: usize) -> Result<(), Status> {
-        match self.transfer(host_field, size)? {
+        match self.transfer(self.copies_in(), host_field, size)? {
             // SAFETY: forwarded; the device range lies in the shared region.
             Some((ops, dev)) => unsafe { ops.copy_from_device(destination, dev, size) },
             None => true,
@@ -115,7 +139,7 @@ impl MemoryContext {
     pub unsafe fn pull(&self, host: *mut u8, dev: u64, size: usize) -> Result<(), Status> {
         match &self.ops {
             // SAFETY: forwarded.
-            Some(ops) if ops.copies() && size != 0 => unsafe { ops.copy_from_device(host, dev, size) },
+            Some(ops) if ops.copies_in() && size != 0 => unsafe { ops.copy_from_device(host, dev, size) },
             _ => true,
         }
         .then_some(())

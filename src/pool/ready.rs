@@ -2,7 +2,8 @@
 //!
 //! Owners: the drain thread of the shard pushes, the collect thread pops. A producer that finds the ring full waits on
 //! `space`, a consumer that finds it empty waits on `items`; each side notifies the other's event after it moved its
-//! index, so no wake-up is lost (edges of [`crate::event`]). Closing `items` ends the consumer once the ring is empty.
+//! index, so no wake-up is lost (edges of [`crate::event`]). Both events are asymmetric where the platform allows: a hop that
+//! finds nobody asleep costs no fence. Closing `items` ends the consumer once the ring is empty.
 
 use super::Buffer;
 use crate::event::{EventCount, WaitEnd};
@@ -31,8 +32,8 @@ impl ReadyQueue {
         Ok(Self {
             ring: OwnedByteRing::new(capacity, HEADER as u32 + payload_size)?,
             payload_size: payload_size as usize,
-            items: EventCount::new(),
-            space: EventCount::new(),
+            items: EventCount::asymmetric(),
+            space: EventCount::asymmetric(),
         })
     }
 

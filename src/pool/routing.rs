@@ -12,6 +12,8 @@ const BATCH: usize = 32;
 pub struct Routed {
     /// Buffers placed, in lanes or parked.
     pub placed: usize,
+    /// How many of those were parked, because no lane had room.
+    pub parked: usize,
     /// Bit s is set if a lane of shard s got a buffer.
     pub touched: u64,
 }
@@ -31,14 +33,14 @@ impl Pool {
         routed
     }
 
-    /// Moves the done buffers of one shard into its own lanes; what does not fit is parked. Returns how many.
+    /// Moves the done buffers of one shard into its own lanes; what does not fit is parked.
     ///
     /// # Safety
     ///
     /// As for [`Pool::recycle_all_done`].
-    pub unsafe fn recycle_done(&self, shard: u32) -> usize {
+    pub unsafe fn recycle_done(&self, shard: u32) -> Routed {
         let shard = self.fold(shard);
-        let mut moved = 0;
+        let mut routed = Routed::default();
         // SAFETY: forwarded.
         unsafe {
             self.for_each_done(shard as u32, |batch| {
@@ -46,14 +48,23 @@ impl Pool {
                 for run in batch.chunk_by(|one, next| one.kind == next.kind) {
                     let kind = run.first().map_or(0, |buffer| buffer.kind);
                     let stored = self.push_recycled_run(shard, kind, run);
-                    moved += stored;
+                    routed.placed += stored;
+                    routed.touched |= u64::from(stored != 0) << shard;
                     for buffer in run.get(stored..).unwrap_or_default() {
-                        moved += usize::from(self.retire(shard as u32, *buffer).is_ok());
+                        self.park(shard as u32, buffer, &mut routed);
                     }
                 }
             });
         }
-        moved
+        routed
+    }
+
+    #[cold]
+    fn park(&self, shard: u32, buffer: &Buffer, routed: &mut Routed) {
+        if self.retire(shard, *buffer).is_ok() {
+            routed.placed += 1;
+            routed.parked += 1;
+        }
     }
 
     /// Brings parked buffers back into lanes that have room; what finds none stays parked and is not counted.
@@ -65,8 +76,7 @@ impl Pool {
         let mut routed = Routed::default();
         for kind in 0..self.config.kinds {
             while self.retired.has_circulable(kind) && self.has_room(kind) {
-                let Some(buffer) = self.retired.take(kind) else { break };
-                self.hold(&buffer, 0);
+                let Some(buffer) = self.take_retired(None, kind) else { break };
                 // SAFETY: forwarded. The lanes only lose buffers to others, so one of them takes this one.
                 let target = unsafe { self.route(&buffer, 0, &mut routed) };
                 routed.placed += 1;
@@ -91,8 +101,9 @@ impl Pool {
             self.for_each_done(shard, |batch| {
                 for buffer in batch {
                     let target = self.route(buffer, shard as usize, routed);
-                    if target.is_some() || self.retire(shard, *buffer).is_ok() {
-                        routed.placed += 1;
+                    match target {
+                        Some(_) => routed.placed += 1,
+                        None => self.park(shard, buffer, routed),
                     }
                     on_placed(buffer, target);
                 }
@@ -163,7 +174,7 @@ impl Pool {
     #[inline(always)]
     fn target(&self, kind: u32, origin: usize) -> usize {
         let live = self.live_shards() as usize;
-        // Relaxed: changes only at rest.
+        // Relaxed: only a preference.
         let warm = self.warm_targets[kind as usize].load(Ordering::Relaxed) as usize;
         let capacity = self.config.recycled_capacity as usize;
         let mut best = (0, origin);

@@ -37,11 +37,17 @@ pub(super) struct DrainBell {
     pub(super) event: EventCount,
     announcements: AtomicU32,
     requests: AtomicU32,
+    hand_overs: AtomicU32,
 }
 
 impl DrainBell {
     pub(super) fn new() -> Self {
-        Self { event: EventCount::new(), announcements: AtomicU32::new(0), requests: AtomicU32::new(0) }
+        Self {
+            event: EventCount::new(),
+            announcements: AtomicU32::new(0),
+            requests: AtomicU32::new(0),
+            hand_overs: AtomicU32::new(0),
+        }
     }
 
     /// Announces entries. Sentinel.
@@ -71,6 +77,21 @@ impl DrainBell {
     pub(super) fn is_requested(&self, seen: &mut u32) -> bool {
         // Relaxed: as in `is_announced`.
         let count = self.requests.load(Ordering::Relaxed);
+        core::mem::replace(seen, count) != count
+    }
+
+    /// Hands over free queues of the shard that a freeze left empty. Replenish thread.
+    pub(super) fn hand_over(&self) {
+        // Relaxed: as in `announce`; only the replenish thread writes.
+        let count = self.hand_overs.load(Ordering::Relaxed);
+        self.hand_overs.store(count.wrapping_add(1), Ordering::Relaxed);
+        self.event.notify();
+    }
+
+    /// Whether there was a hand-over since the call before. Drain thread, which keeps `seen`.
+    pub(super) fn is_handed_over(&self, seen: &mut u32) -> bool {
+        // Relaxed: as in `is_announced`.
+        let count = self.hand_overs.load(Ordering::Relaxed);
         core::mem::replace(seen, count) != count
     }
 }

@@ -18,7 +18,7 @@ const C1: Edge = Edge::new("profiler.C1", Ordering::SeqCst);
 
 /// Shared words of the circulation of one run.
 pub(super) struct Circulation {
-    /// The replenish thread sleeps here.
+    /// The replenish thread sleeps here. Symmetric: `profiler.C1` pairs with the fence of its notifiers.
     pub(super) event: EventCount,
     /// Ends the replenish thread.
     stopped: AtomicBool,

@@ -1,7 +1,7 @@
 //! The collect thread of a shard: ready ring to the collect callback to done ring.
 
 use super::run::Run;
-use crate::event::{Deadline, WaitEnd};
+use crate::event::{Deadline, WaitEnd, now};
 use crate::pool::Buffer;
 
 /// Done buffers that gather before the replenish thread is woken without need.
@@ -15,17 +15,32 @@ pub(super) fn run(run: &Run, shard: u32) {
     let mut buffers = vec![Buffer { dev: 0, kind: 0, id: 0 }; most];
     let mut payloads = vec![0u64; most * pool.config().payload_size as usize / size_of::<u64>()];
     let wake_at = WAKE_AT.min(pool.config().done_capacity as usize / 2);
+    let payload_size = pool.config().payload_size as usize;
+    // When the shard counts as idle; never before its first buffer.
+    let mut idle_at = Deadline::NEVER;
     loop {
         let payloads = payloads.as_mut_ptr().cast::<u8>();
         // SAFETY: this is the shard's collect thread; there is room for `most` elements.
-        let count = match unsafe { pool.wait_pop_ready(shard, buffers.as_mut_ptr(), payloads, most, Deadline::NEVER) } {
+        let count = match unsafe { pool.wait_pop_ready(shard, buffers.as_mut_ptr(), payloads, most, idle_at) } {
             Ok(count) => count,
-            Err(WaitEnd::Closed | WaitEnd::TimedOut) => return,
+            Err(WaitEnd::Closed) => return,
+            Err(WaitEnd::TimedOut) => {
+                run.config.hooks.idle(shard);
+                idle_at = Deadline::NEVER;
+                continue;
+            }
         };
-        let batch = &buffers[..count];
+        let batch = &mut buffers[..count];
         run.config.hooks.collect(shard, batch, payloads);
         stats.collected.add(count as u64);
         stats.collect_calls.add(1);
+        for (position, buffer) in batch.iter_mut().enumerate() {
+            let payload = payloads.wrapping_add(position * payload_size).cast_const();
+            let kind = run.config.hooks.kind_of(shard, buffer, payload);
+            if pool.check_kind(kind).is_ok() {
+                buffer.kind = kind;
+            }
+        }
         // SAFETY: this is the shard's collect thread.
         let pushed = unsafe { pool.push_done(shard, batch) };
         for buffer in &batch[pushed..] {
@@ -36,5 +51,8 @@ pub(super) fn run(run: &Run, shard: u32) {
         }
         let urgent = pushed < count || ring.is_empty() || pool.done_len(shard) >= wake_at;
         run.circulation.after_done(urgent);
+        if run.config.idle_ns != 0 {
+            idle_at = now().saturating_add(run.config.idle_ns);
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! What a profiler is made of, and the callbacks of the embedding program.
 
-use crate::layout::{FreePort, RawWords64, ReadyPort};
+use crate::layout::{FreePort, Gates, RawWords64, ReadyPort};
 use crate::pool::{Buffer, Pool, Problem, require};
 use crate::status::Status;
 use crate::sync::RawWord32;
@@ -17,6 +17,10 @@ pub const MAX_ENTRY_WORDS: usize = 32;
 pub const MAX_COLLECT: u32 = 64;
 /// As [`Site::instance`]: the entry is not acceptable.
 pub const REJECT: u32 = u32::MAX;
+/// As [`Site::instance`]: the entry is acceptable, and there is no free queue to fill. Untracked pools only.
+pub const NO_FREE_QUEUE: u32 = u32::MAX - 1;
+/// As [`Instance::queue`]: not known yet, that of the first entry counts. Untracked pools only.
+pub const ANY_QUEUE: u32 = u32::MAX;
 
 /// The consumer end of a device ready queue in production.
 pub type Ready = ReadyPort<RawWord32, RawWords64>;
@@ -39,7 +43,7 @@ pub struct Instance {
     pub free: Free,
     /// Kind of its buffers.
     pub kind: u32,
-    /// The ready queue on which it publishes.
+    /// The ready queue on which it publishes, or [`ANY_QUEUE`].
     pub queue: u32,
 }
 
@@ -60,8 +64,10 @@ pub struct KindConfig {
 pub struct Config {
     /// Device ready queues; queue q belongs to shard q modulo the live shards.
     pub queues: Box<[ReadyQueueConfig]>,
-    /// Instances.
+    /// Instances known from the start.
     pub instances: Box<[Instance]>,
+    /// Most instances, those added later included.
+    pub max_instances: u32,
     /// One per kind of the pool.
     pub kinds: Box<[KindConfig]>,
     /// Most elements in one `collect` call.
@@ -72,6 +78,18 @@ pub struct Config {
     pub poll_max_ns: u64,
     /// Silence before the interval grows, in nanoseconds.
     pub quiet_ns: u64,
+    /// Time after a shard's last buffer at which `idle` is called, once per burst; 0: never.
+    pub idle_ns: u64,
+    /// Tries of a failing contents copy, 1 or more.
+    pub copy_tries: u32,
+    /// The gates of common-mode backpressure; `None`: no gate is driven.
+    pub gates: Option<Gates<RawWord32>>,
+    /// The replenish thread does the sentinel's work, and there is no sentinel thread.
+    pub merged_sentinel: bool,
+    /// Start leaves the free queues as they are.
+    pub prefilled: bool,
+    /// A lane below its watermark is filled by allocation whatever is on its way back, with a free queue's worth at least.
+    pub eager: bool,
     /// The callbacks.
     pub hooks: Box<dyn Hooks>,
 }
@@ -85,34 +103,50 @@ impl Config {
     pub fn check(&self, pool: &Pool) -> Result<(), Problem> {
         let queues = self.queues.len();
         require((1..=MAX_QUEUES as usize).contains(&queues), "queue_count is not in 1 to LANEPIPE_MAX_QUEUES")?;
-        let instances = 1..=MAX_INSTANCES as usize;
-        require(instances.contains(&self.instances.len()), "instance_count is not in 1 to LANEPIPE_MAX_INSTANCES")?;
+        let most = 1..=MAX_INSTANCES;
+        require(
+            most.contains(&self.max_instances),
+            "instance_count and max_instances are 0, or above LANEPIPE_MAX_INSTANCES",
+        )?;
+        require(self.instances.len() <= self.max_instances as usize, "instance_count is above max_instances")?;
+        require(self.copy_tries != 0, "copy_tries is 0")?;
         require(self.kinds.len() == pool.config().kinds as usize, "there is not one kind for each kind of the pool")?;
         let batches = 1..=MAX_COLLECT as usize;
         require(batches.contains(&self.collect_batch), "collect_batch is not in 1 to LANEPIPE_MAX_COLLECT")?;
         require(self.poll_min_ns != 0 && self.poll_min_ns <= self.poll_max_ns, "poll_min_ns is above poll_max_ns")?;
         for kind in &self.kinds {
-            require(kind.buffer_size != 0, "a kind has buffer_size 0")?;
-            require(kind.batch_size != 0, "a kind has batch_size 0")?;
+            let may_come_later = self.instances.len() < self.max_instances as usize;
+            require(kind.buffer_size != 0 || may_come_later, "a kind has buffer_size 0")?;
+            require(kind.batch_size != 0 || pool.config().untracked, "a kind has batch_size 0")?;
         }
         for queue in &self.queues {
             let words = queue.port.entry_words;
-            require((2..=1 << 20).contains(&queue.port.capacity), "a ready queue's capacity is out of range")?;
+            require((1..=1 << 20).contains(&queue.port.capacity), "a ready queue's capacity is out of range")?;
             require((1..=MAX_ENTRY_WORDS as u32).contains(&words), "a ready queue's entry_size is out of range")?;
             require(queue.pointer_word < words, "a ready queue's pointer_offset is outside the entry")?;
         }
         // Two ends of one queue would each keep an index of their own.
         let heads = self.queues.iter().map(|queue| queue.port.head.address() as usize);
         require(all_differ(heads)?, "two ready queues have one head")?;
-        let tails = self.instances.iter().map(|instance| instance.free.tail.address() as usize);
-        require(all_differ(tails)?, "two instances have one free queue")?;
-        for instance in &self.instances {
-            let slots = instance.free.slot_count;
-            require((instance.kind as usize) < self.kinds.len(), "an instance's kind is out of range")?;
-            require((instance.queue as usize) < queues, "an instance's queue is out of range")?;
-            require(slots.is_power_of_two() && slots <= 1 << 16, "a free queue's slot_count is not a power of two")?;
+        if !pool.config().untracked {
+            let tails = self.instances.iter().map(|instance| instance.free.tail.address() as usize);
+            require(all_differ(tails)?, "two instances have one free queue")?;
         }
-        Ok(())
+        let untracked = pool.config().untracked;
+        self.instances.iter().try_for_each(|instance| self.check_instance(instance, untracked))
+    }
+
+    /// Checks the numbers of one instance; `untracked` tells what sort of pool it is for.
+    ///
+    /// # Errors
+    ///
+    /// The first value that is out of range.
+    pub fn check_instance(&self, instance: &Instance, untracked: bool) -> Result<(), Problem> {
+        let slots = instance.free.slot_count;
+        require((instance.kind as usize) < self.kinds.len(), "an instance's kind is out of range")?;
+        let queue_is_open = untracked && instance.queue == ANY_QUEUE;
+        require(queue_is_open || (instance.queue as usize) < self.queues.len(), "an instance's queue is out of range")?;
+        require((1..=1 << 16).contains(&slots), "a free queue's slot_count is out of range")
     }
 }
 
@@ -160,10 +194,10 @@ pub struct Entry {
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct Site {
-    /// Index of the instance that published the entry, or [`REJECT`].
+    /// Index of the instance that published the entry, [`REJECT`] or [`NO_FREE_QUEUE`].
     pub instance: u32,
-    /// 0.
-    pub reserved: u32,
+    /// Kind of an entry of [`NO_FREE_QUEUE`].
+    pub kind: u32,
     /// Bytes of contents to bring to the host.
     pub content_size: usize,
     /// Zeroed memory of the pool's payload size, to be filled.
@@ -190,6 +224,14 @@ pub trait Hooks: Send + Sync {
     fn resolve(&self, queue: u32, entries: &[Entry], sites: &mut [Site]);
     /// Takes buffers with their payloads, back to back. Collect thread of `shard`.
     fn collect(&self, shard: u32, buffers: &[Buffer], payloads: *const u8);
+    /// The kind under which a collected buffer returns. Collect thread of `shard`.
+    fn kind_of(&self, shard: u32, buffer: &Buffer, payload: *const u8) -> u32;
+    /// Whether the subsystem agrees that the gates open. Replenish thread.
+    fn release_ready(&self) -> bool;
+    /// Makes instances known that the device has added. Replenish thread, before the refill of a freeze.
+    fn refresh(&self);
+    /// Nothing has come for a while since the last buffer. Collect thread of `shard`.
+    fn idle(&self, shard: u32);
     /// Creates a thread that runs `body`; returns a handle for `join`. Thread of the starter.
     fn spawn(&self, role: Role, index: u32, body: ThreadBody) -> Option<usize>;
     /// Waits for the end of a thread. Thread of the stopper.

@@ -4,8 +4,10 @@
 //! [`MAX_ENTRIES`] entries are safe and before anything that can block. A delivered entry is never delivered again; after
 //! a failed head push only the push is retried.
 
-use super::config::{Entry, Instance, MAX_ENTRIES, MAX_ENTRY_WORDS, REJECT, Role, Site};
-use super::refill::{FreeQueue, Refill};
+use super::config::{Entry, MAX_ENTRIES, MAX_ENTRY_WORDS, NO_FREE_QUEUE, REJECT, Role, Site};
+use super::instances::Served;
+use super::refill::Refill;
+use super::replenish::LAST_TRIES;
 use super::run::Run;
 use crate::event::{Deadline, now};
 use crate::pool::ledger::Place;
@@ -19,10 +21,6 @@ use core::mem::MaybeUninit;
 const IDLE_SCANS: u32 = 64;
 /// Scans that find the same entry without an address before it is skipped.
 const NULL_SCANS: u32 = 64;
-/// Tries of a failing contents copy.
-const COPY_TRIES: u32 = 3;
-/// Tries of transfers in the last pass.
-pub(super) const LAST_TRIES: u32 = 3;
 
 /// No index of a queue: whatever is taken, the device is to be told.
 const UNKNOWN: u32 = u32::MAX;
@@ -48,8 +46,6 @@ enum Pass {
 pub(super) struct Drain {
     shard: u32,
     queues: Box<[Queue]>,
-    /// All instances; only those whose queue belongs to the shard are touched.
-    free: Box<[FreeQueue]>,
     /// Instances whose free queue stands empty for want of a buffer.
     starving: Vec<u32>,
     /// Demand as last stored, per kind.
@@ -59,6 +55,8 @@ pub(super) struct Drain {
     announced: u32,
     /// The replenish thread's requests that this thread has acted upon.
     requested: u32,
+    /// The replenish thread's hand-overs that this thread has acted upon.
+    handed_over: u32,
 }
 
 /// Room for one run of entries, kept off the stack of the loop.
@@ -71,8 +69,8 @@ struct Scratch {
 struct Payloads([u8; MAX_ENTRIES * MAX_PAYLOAD as usize]);
 
 impl Drain {
-    /// The drain thread of `shard`, on free queues as the owner left them; `starving` are the instances without a buffer.
-    pub(super) fn new(run: &Run, shard: u32, free: &[FreeQueue], starving: &[u32]) -> Self {
+    /// The drain thread of `shard`.
+    pub(super) fn new(run: &Run, shard: u32) -> Self {
         let queues = run.config.queues.iter().zip(0u32..).filter(|(_, number)| number % run.shards == shard);
         let queues = queues.map(|(queue, number)| {
             let head = queue.port.own_head();
@@ -84,18 +82,15 @@ impl Drain {
                 null_scans: 0,
             }
         });
-        let mut own_starving = Vec::with_capacity(free.len());
-        let is_own = |at: &&u32| run.config.instances[**at as usize].queue % run.shards == shard;
-        own_starving.extend(starving.iter().filter(is_own));
         Self {
             shard,
             queues: queues.collect(),
-            free: free.into(),
-            starving: own_starving,
+            starving: Vec::new(),
             demand: vec![0; run.config.kinds.len()].into(),
             retry: false,
             announced: 0,
             requested: 0,
+            handed_over: 0,
         }
     }
 
@@ -105,10 +100,13 @@ impl Drain {
             words: [0; MAX_ENTRIES * MAX_ENTRY_WORDS],
             payloads: Payloads([0; MAX_ENTRIES * MAX_PAYLOAD as usize]),
         });
-        self.store_demand(run);
+        self.take_over(run);
         let mut idle_scans = 0;
         while !run.intake_stopped() {
             self.retry = false;
+            if run.drain_bells[self.shard as usize].is_handed_over(&mut self.handed_over) {
+                self.take_over(run);
+            }
             let mut took = self.serve_starving(run);
             for index in 0..self.queues.len() {
                 match self.pass(run, index, None, &mut scratch) {
@@ -129,27 +127,34 @@ impl Drain {
             }
         }
         self.last_pass(run, &mut scratch);
-        for (free, instance) in self.free.iter_mut().zip(&run.config.instances) {
-            // The others are other threads' business; here are only copies from before the start.
-            if instance.queue % run.shards == self.shard {
-                free.conclude(&run.pool, &run.link, self.shard, LAST_TRIES);
+        self.starving.clear();
+        self.store_demand(run);
+    }
+
+    /// Takes note of the free queues of the shard that somebody else left empty.
+    fn take_over(&mut self, run: &Run) {
+        for (number, served) in run.instances.iter() {
+            if run.shard_of(served) == self.shard && served.take_hungry() && !self.starving.contains(&number) {
+                self.starving.push(number);
             }
         }
-        self.starving.clear();
         self.store_demand(run);
     }
 
     /// Sleeps until the sentinel announces a tail, a starved lane gets a buffer, or the run ends; no longer than the
     /// shortest polling interval if something failed.
     fn sleep(&mut self, run: &Run) {
-        let Self { shard, starving, free, retry, announced, requested, .. } = self;
+        let Self { shard, starving, retry, announced, requested, handed_over, .. } = self;
         let bell = &run.drain_bells[*shard as usize];
         let deadline = if *retry { now().saturating_add(run.config.poll_min_ns) } else { Deadline::NEVER };
         let _ = bell.event.wait_until(deadline, 0, || {
-            let supplied = |at: &u32| run.pool.recycled_len(*shard, free[*at as usize].kind()) != 0;
-            // After a failure the lane is tried again at the deadline, not at once.
-            let supplied = !*retry && starving.iter().any(supplied);
+            let lane =
+                |at: &u32| run.instances.get(*at).map_or(0, |at| run.pool.recycled_len(*shard, at.instance.kind));
+            // After a failure the lane is tried again at the deadline, and in a freeze the queues are not this thread's.
+            let supplied = !*retry && starving.iter().any(|at| lane(at) != 0) && !run.is_frozen();
+            // The hand-over is acted upon by the loop.
             let called = bell.is_announced(announced) | bell.is_requested(requested);
+            let called = called || bell.is_handed_over(&mut handed_over.clone());
             (called || supplied || run.intake_stopped()).then_some(())
         });
     }
@@ -177,10 +182,12 @@ impl Drain {
     /// Tells the device which entries are taken, if it does not know yet.
     fn acknowledge(&mut self, run: &Run, index: usize) -> bool {
         let queue = &mut self.queues[index];
-        if queue.acknowledged == queue.taken {
+        let port = &run.config.queues[queue.number as usize].port;
+        // An index that was out of range from the start is not this thread's to publish.
+        if queue.acknowledged == queue.taken || queue.taken >= port.capacity {
             return true;
         }
-        match run.config.queues[queue.number as usize].port.publish_head(&run.link, queue.taken) {
+        match port.publish_head(&run.link, queue.taken) {
             Ok(()) => {
                 queue.acknowledged = queue.taken;
                 true
@@ -216,13 +223,13 @@ impl Drain {
                 return Pass::Retry;
             }
         };
-        if tail >= capacity {
+        let taken = self.queues[index].taken;
+        if tail >= capacity || taken >= capacity {
             let count = run.stats.queues[number as usize].corrupt.add(1);
-            let what = "the tail of a ready queue is out of range";
+            let what = "an index of a ready queue is out of range";
             run.report(Status::LANEPIPE_E_CORRUPT, Role::Drain, number, u64::from(tail), count, what);
             return Pass::Nothing;
         }
-        let taken = self.queues[index].taken;
         let available = if tail >= taken { tail - taken } else { tail + capacity - taken };
         let count = MAX_ENTRIES.min(available as usize);
         if count == 0 {
@@ -276,7 +283,7 @@ impl Drain {
         }
         let entries = &entries[..count];
         let mut sites =
-            [Site { instance: REJECT, reserved: 0, content_size: 0, payload: core::ptr::null_mut() }; MAX_ENTRIES];
+            [Site { instance: REJECT, kind: 0, content_size: 0, payload: core::ptr::null_mut() }; MAX_ENTRIES];
         for (position, site) in sites[..count].iter_mut().enumerate() {
             // In bounds or, without payloads, not dereferenced.
             site.payload = payloads.as_mut_ptr().wrapping_add(position * payload_size);
@@ -287,11 +294,15 @@ impl Drain {
         let mut delivered = 0;
         let mut refill = [REJECT; MAX_ENTRIES];
         for (position, (entry, site)) in entries.iter().zip(&sites).enumerate() {
-            let site_known = self.site_is_sound(run, number, entry, site);
-            if site_known {
+            let served = self.sound_site(run, number, entry, site);
+            let kind = match served {
+                Some(served) => Some(served.instance.kind),
+                None => self.kind_without_free_queue(run, site),
+            };
+            if kind.is_some() {
                 refill[position] = site.instance;
             }
-            if let Some(buffer) = self.accept(run, number, entry, site, site_known) {
+            if let Some(buffer) = self.accept(run, number, entry, site, kind) {
                 payloads.copy_within(position * payload_size..(position + 1) * payload_size, delivered * payload_size);
                 buffers[delivered] = buffer;
                 delivered += 1;
@@ -307,7 +318,7 @@ impl Drain {
         // Who starves comes before who has just published.
         self.serve_starving(run);
         for position in 0..count {
-            if refill[position] != REJECT && !refill[..position].contains(&refill[position]) {
+            if refill[position] < NO_FREE_QUEUE && !refill[..position].contains(&refill[position]) {
                 let spare = self.spare(run, refill[position]);
                 self.top_up(run, number, refill[position], spare);
             }
@@ -323,10 +334,13 @@ impl Drain {
     /// one that was published before and is in the host's hands.
     fn identify(&self, run: &Run, dev: u64) -> Entry {
         let mut entry = Entry { bytes: core::ptr::null(), dev, host: 0, kind: u32::MAX, id: 0 };
-        // A second publication, on this queue or at the same moment on another, is not at the device any more.
-        if let Some(known) = run.pool.resolve(dev)
-            && let Some(kind) = run.pool.ledger().claim(known.id, Place::Drain, self.shard)
-        {
+        let Some(known) = run.pool.resolve(dev) else {
+            return entry;
+        };
+        if run.pool.config().untracked {
+            entry.host = known.host;
+        } else if let Some(kind) = run.pool.ledger().claim(known.id, Place::Drain, self.shard) {
+            // A second publication, on this queue or at the same moment on another, is not at the device any more.
             entry.host = known.host;
             entry.kind = kind;
             entry.id = known.id;
@@ -334,23 +348,33 @@ impl Drain {
         entry
     }
 
-    /// Whether the answer names an instance that can have published the entry.
-    fn site_is_sound(&self, run: &Run, queue: u32, entry: &Entry, site: &Site) -> bool {
-        let fits = |instance: &Instance| instance.queue == queue && (entry.host == 0 || instance.kind == entry.kind);
-        run.config.instances.get(site.instance as usize).is_some_and(fits)
+    /// The instance in the answer, if it can have published the entry.
+    fn sound_site<'a>(&self, run: &'a Run, queue: u32, entry: &Entry, site: &Site) -> Option<&'a Served> {
+        let served = run.instances.get(site.instance)?;
+        let instance = &served.instance;
+        let fits =
+            run.pool.config().untracked || served.queue() == queue && (entry.host == 0 || instance.kind == entry.kind);
+        fits.then_some(served)
     }
 
-    /// Brings the contents of an acceptable entry to the host. What is not acceptable is parked, if it is a buffer.
-    fn accept(&mut self, run: &Run, queue: u32, entry: &Entry, site: &Site, site_known: bool) -> Option<Buffer> {
+    /// The kind of an entry whose answer names no free queue.
+    fn kind_without_free_queue(&self, run: &Run, site: &Site) -> Option<u32> {
+        let allowed = run.pool.config().untracked && site.instance == NO_FREE_QUEUE;
+        (allowed && run.pool.check_kind(site.kind).is_ok()).then_some(site.kind)
+    }
+
+    /// Brings the contents of an acceptable entry to the host; without a kind there is none. What is not acceptable is parked, if it is a buffer.
+    fn accept(&mut self, run: &Run, queue: u32, entry: &Entry, site: &Site, kind: Option<u32>) -> Option<Buffer> {
         let stats = &run.stats.queues[queue as usize];
-        let buffer = Buffer { dev: entry.dev, kind: entry.kind, id: entry.id };
-        let sound =
-            site_known && entry.host != 0 && site.content_size <= run.config.kinds[entry.kind as usize].buffer_size;
-        if !sound {
+        let untracked = run.pool.config().untracked;
+        let (is_acceptable, kind) = (kind.is_some(), kind.unwrap_or(0));
+        let buffer = Buffer { dev: entry.dev, kind: if untracked { kind } else { entry.kind }, id: entry.id };
+        let fits = untracked || site.content_size <= run.instances.buffer_size(kind);
+        if !is_acceptable || entry.host == 0 || !fits {
             let count = stats.rejected.add(1);
             run.report(Status::LANEPIPE_E_CORRUPT, Role::Drain, queue, entry.dev, count, "an entry was rejected");
             // An id says that the buffer is this thread's now, even if no host memory belongs to it.
-            if entry.id != 0 {
+            if entry.id != 0 || untracked && run.pool.resolve(entry.dev).is_some() {
                 // Parking fails only when memory is out; the ledger has the buffer as quarantined all the same.
                 let _ = run.pool.quarantine(self.shard, buffer);
             }
@@ -360,7 +384,7 @@ impl Drain {
         let memory = run.link.memory();
         // SAFETY: the host address is that of a buffer of the kind, which holds `content_size` bytes.
         let pull = |_| unsafe { memory.pull(entry.host as *mut u8, entry.dev, site.content_size) };
-        if (0..COPY_TRIES).map(pull).any(|outcome| outcome.is_ok()) {
+        if (0..run.config.copy_tries).map(pull).any(|outcome| outcome.is_ok()) {
             return Some(buffer);
         }
         let count = stats.copy_failed.add(1);
@@ -385,18 +409,29 @@ impl Drain {
             unsafe { run.pool.wait_push_ready(self.shard, &buffers[pushed..], rest, Deadline::NEVER) };
         }
         stats.delivered.add(buffers.len() as u64);
+        stats.ready_peak.raise(run.pool.ready(self.shard).len() as u64);
     }
 
     /// Tops up the free queue of `instance` with at most `most` buffers; notes it if it stays empty.
     fn top_up(&mut self, run: &Run, queue: u32, instance: u32, most: u32) -> bool {
+        let Some(served) = run.instances.get(instance) else {
+            return false;
+        };
         let stats = &run.stats.queues[queue as usize];
-        let free = &mut self.free[instance as usize];
-        // SAFETY: this is the drain thread of the instance's shard, sole writer of the free queue and sole consumer of
-        // the lane.
+        let Some(_lanes) = run.lanes_of(self.shard) else {
+            // A freeze is on, and its refill serves the queue.
+            return false;
+        };
+        let Some(mut free) = run.instances.enter(served) else {
+            // An alias of another shard is at it.
+            return false;
+        };
+        // SAFETY: the turns make this thread the sole writer of the free queue and the sole consumer of its lanes.
         let refill = unsafe { free.top_up(&run.pool, &run.link, self.shard, most) };
         let parked = free.take_parked();
+        drop(free);
         if parked != 0 {
-            run.circulation.enter(self.shard, free.kind(), parked);
+            run.circulation.enter(self.shard, served.instance.kind, parked);
             run.circulation.nudge();
         }
         match refill {
@@ -441,10 +476,11 @@ impl Drain {
             .filter(|kind| run.pool.recycled_len(self.shard, *kind) != 0)
             .fold(0u64, |kinds, kind| kinds | 1 << kind);
         while let Some(instance) = self.starving.get(position).copied() {
-            let queue = run.config.instances[instance as usize].queue;
-            let free = &self.free[instance as usize];
-            if supplied >> free.kind() & 1 != 0 || free.is_unsettled() {
-                served |= self.top_up(run, queue, instance, 1);
+            if let Some(at) = run.instances.get(instance) {
+                let unsettled = || run.instances.enter(at).is_some_and(|free| free.is_unsettled());
+                if supplied >> at.instance.kind & 1 != 0 || unsettled() {
+                    served |= self.top_up(run, at.queue(), instance, 1);
+                }
             }
             // Who is served leaves the list.
             position += usize::from(self.starving.get(position) == Some(&instance));
@@ -456,9 +492,8 @@ impl Drain {
     /// Buffers in the lane of `instance` that it may have: those that no starving instance of the shard waits for, and only
     /// one while another shard starves.
     fn spare(&self, run: &Run, instance: u32) -> u32 {
-        let kind = self.free[instance as usize].kind();
-        let waits = |at: &&u32| **at != instance && self.free[**at as usize].kind() == kind;
-        let ahead = self.starving.iter().filter(waits).count();
+        let kind = kind_of(run, instance);
+        let ahead = self.starving.iter().filter(|at| **at != instance && kind_of(run, **at) == kind).count();
         let spare = run.pool.recycled_len(self.shard, kind).saturating_sub(ahead) as u32;
         if self.wanted_elsewhere(run, kind) == 0 { spare } else { spare.min(1) }
     }
@@ -476,6 +511,12 @@ impl Drain {
 
     /// Parks buffers that lie in the shard's lanes while another shard starves, for the replenish thread to bring there.
     fn share(&self, run: &Run) {
+        if (0..self.demand.len() as u32).all(|kind| self.wanted_elsewhere(run, kind) == 0) {
+            return;
+        }
+        let Some(_lanes) = run.lanes_of(self.shard) else {
+            return;
+        };
         for kind in (0..self.demand.len() as u32).filter(|kind| self.demand[*kind as usize] == 0) {
             for _ in 0..self.wanted_elsewhere(run, kind) {
                 let mut buffer = [MaybeUninit::uninit()];
@@ -496,8 +537,8 @@ impl Drain {
     /// After an entry of `queue` that nobody owns up to: one of its instances may be waiting and will not publish again.
     #[cold]
     fn serve_unknown(&mut self, run: &Run, queue: u32) {
-        for (instance, config) in (0u32..).zip(&run.config.instances) {
-            if config.queue == queue {
+        for instance in 0..run.instances.len() {
+            if run.instances.get(instance).is_some_and(|served| served.queue() == queue) {
                 self.top_up(run, queue, instance, 1);
             }
         }
@@ -507,7 +548,7 @@ impl Drain {
     fn store_demand(&mut self, run: &Run) {
         for kind in 0..self.demand.len() {
             let before = self.demand[kind];
-            let now = self.starving.iter().filter(|at| self.free[**at as usize].kind() as usize == kind).count() as u32;
+            let now = self.starving.iter().filter(|at| kind_of(run, **at) as usize == kind).count() as u32;
             if now != before {
                 self.demand[kind] = now;
                 let word = run.pool.demand(self.shard as usize, kind as u32);
@@ -515,4 +556,9 @@ impl Drain {
             }
         }
     }
+}
+
+/// The kind of a known instance.
+fn kind_of(run: &Run, instance: u32) -> u32 {
+    run.instances.get(instance).map_or(0, |served| served.instance.kind)
 }

@@ -1,14 +1,16 @@
 //! Start and stop.
 
-use super::config::{Config, Role, ThreadBody};
-use super::drain::{Drain, LAST_TRIES};
+use super::collect;
+use super::config::{Config, Instance, Role, ThreadBody};
+use super::drain::Drain;
 use super::fault::{Fault, FaultRecord};
-use super::refill::{FreeQueue, Refill};
-use super::replenish::Replenish;
+use super::instances::{Instances, Served};
+use super::refill::Refill;
+use super::replenish::{self, Replenish};
 use super::run::Run;
+use super::sentinel::Sentinel;
 use super::shared_link::SharedLink;
-use super::stats::{QueueStats, ShardStats, Stats};
-use super::{collect, sentinel};
+use super::stats::{GateStats, QueueStats, ShardStats, Stats};
 use crate::event::Deadline;
 use crate::layout::RawWords64;
 use crate::log;
@@ -48,6 +50,7 @@ pub struct Profiler {
     config: Arc<Config>,
     stats: Arc<Stats>,
     fault: Arc<FaultRecord>,
+    instances: Arc<Instances>,
     active: ColdMutex<Option<Active>>,
     state: AtomicU32,
     /// Taken while a thread is inside start or stop. The state is for display and orders nothing.
@@ -65,7 +68,12 @@ impl Profiler {
         for (kind, at) in (0u32..).zip(&config.kinds) {
             pool.set_warm_target(kind, at.warm_target)?;
         }
+        let instances = Instances::new(config.max_instances, &config.kinds, pool.config().untracked)?;
+        for instance in &config.instances {
+            instances.add(*instance, 0)?;
+        }
         Ok(Self {
+            instances: Arc::new(instances),
             stats: Arc::new(Stats::new(config.queues.len(), pool.config().shards as usize)),
             config: Arc::new(config),
             fault: Arc::default(),
@@ -85,6 +93,18 @@ impl Profiler {
         }
     }
 
+    /// Makes an instance known, while threads run too, and returns its index; that of an instance known already, if the free
+    /// queue and the kind are the same. `buffer_size` counts if the kind has none. Any thread; locks when it adds.
+    ///
+    /// # Errors
+    ///
+    /// `LANEPIPE_E_INVALID` for numbers out of range, `LANEPIPE_E_DUPLICATE` for a free queue that a tracked pool's profiler
+    /// knows under another kind, `LANEPIPE_E_TOO_LARGE` beyond `max_instances`, `LANEPIPE_E_NO_MEMORY`.
+    pub fn add_instance(&self, instance: Instance, buffer_size: usize) -> Result<u32, Status> {
+        self.config.check_instance(&instance, self.pool.config().untracked).map_err(|problem| problem.status)?;
+        self.instances.add(instance, buffer_size)
+    }
+
     /// Counters of a ready queue. Any thread.
     pub fn queue_stats(&self, queue: u32) -> Option<QueueStats> {
         self.stats.queues.get(queue as usize).map(|counters| counters.snapshot())
@@ -93,6 +113,11 @@ impl Profiler {
     /// Counters of a shard. Any thread.
     pub fn shard_stats(&self, shard: u32) -> Option<ShardStats> {
         self.stats.shards.get(shard as usize).map(|counters| counters.snapshot())
+    }
+
+    /// Counters of the gates. Any thread.
+    pub fn gate_stats(&self) -> GateStats {
+        self.stats.gates.snapshot()
     }
 
     /// The last fault of a worker thread. Any thread.
@@ -109,32 +134,38 @@ impl Profiler {
     /// `LANEPIPE_E_THREAD` if the factory fails (nothing is left running).
     pub fn start(&self) -> Result<(), Status> {
         let _inside = self.enter()?;
-        let mut queues = self.config.queues.iter();
-        if let Some(bad) = queues.position(|queue| queue.port.own_head() >= queue.port.capacity) {
-            self.pool.logger().log(log::ERROR, format_args!("start: the head of ready queue {bad} is out of range"));
-            return Err(Status::LANEPIPE_E_CORRUPT);
+        // An untracked pool's owner knows its region by the run-time's own conventions; what is wrong there shows later.
+        if !self.pool.config().untracked {
+            self.check_heads()?;
+            self.check_region()?;
         }
-        self.check_region()?;
         if self.active.lock().is_some() || !self.pool.begin_run() {
             self.pool.logger().log(log::ERROR, format_args!("start of a profiler that runs, or on a pool in use"));
             return Err(Status::LANEPIPE_E_STATE);
         }
+        for (_, served) in self.instances.iter() {
+            if let Some(mut free) = self.instances.enter(served) {
+                free.renew();
+            }
+        }
         // Before the run takes stock of the buffers that are on their way.
-        let (mut free, starving) = self.fill_free_queues();
-        let run = Arc::new(Run::new(self.pool.clone(), self.config.clone(), self.stats.clone(), self.fault.clone()));
+        if !self.config.prefilled {
+            self.fill_free_queues();
+        }
+        let run = Arc::new(Run::new(
+            self.pool.clone(),
+            self.config.clone(),
+            self.stats.clone(),
+            self.fault.clone(),
+            self.instances.clone(),
+        ));
         let mut starting = Active { run, threads: Vec::new(), phase: 0 };
-        if let Err(status) = self.spawn_all(&mut starting, &free, &starving) {
+        if let Err(status) = self.spawn_all(&mut starting) {
             self.pool.logger().log(log::ERROR, format_args!("start failed: {status:?}"));
-            let started = starting.threads.iter().filter(|(role, _)| *role == Role::Drain).count() as u32;
             // Only threads that were started are waited for, and none of them can be kept.
             self.finish(&mut starting, Deadline::NEVER);
-            for (queue, instance) in free.iter_mut().zip(&self.config.instances) {
-                let shard = instance.queue % starting.run.shards;
-                // Drain threads are started in the order of their shards, and each concludes its own queues.
-                if shard >= started {
-                    queue.conclude(&self.pool, &starting.run.link, shard, LAST_TRIES);
-                }
-            }
+            // There may have been no replenish thread to do it.
+            replenish::conclude(&starting.run);
             self.end(&starting);
             return Err(status);
         }
@@ -172,9 +203,22 @@ impl Profiler {
         self.active.lock().as_ref().map(|active| active.run.clone())
     }
 
+    fn check_heads(&self) -> Result<(), Status> {
+        let mut queues = self.config.queues.iter();
+        if let Some(bad) = queues.position(|queue| queue.port.own_head() >= queue.port.capacity) {
+            self.pool.logger().log(log::ERROR, format_args!("start: the head of ready queue {bad} is out of range"));
+            return Err(Status::LANEPIPE_E_CORRUPT);
+        }
+        Ok(())
+    }
+
     /// Where memory is copied, every queue word must lie in the shared region.
     fn check_region(&self) -> Result<(), Status> {
         let memory = self.pool.memory();
+        if memory.copies_in() != memory.copies_out() {
+            self.pool.logger().log(log::ERROR, format_args!("start: one copy callback is set, the other is not"));
+            return Err(Status::LANEPIPE_E_NULL);
+        }
         if !memory.copies() {
             return Ok(());
         }
@@ -188,10 +232,9 @@ impl Profiler {
                 word(&port.head) && word(&port.tail) && words(&port.entries, entries)
             })
             && self
-                .config
                 .instances
                 .iter()
-                .map(|instance| &instance.free)
+                .map(|(_, served)| &served.instance.free)
                 .all(|port| word(&port.head) && word(&port.tail) && words(&port.slots, port.slot_count as usize));
         if sound {
             return Ok(());
@@ -213,11 +256,9 @@ impl Profiler {
         if self.busy.take() { Ok(Inside(&self.busy)) } else { Err(Status::LANEPIPE_BUSY) }
     }
 
-    /// Tops up every free queue from the lanes, allocating where they are dry. Returns the free queues and the instances
-    /// that stay without a buffer.
-    fn fill_free_queues(&self) -> (Vec<FreeQueue>, Vec<u32>) {
+    /// Tops up every free queue from the lanes, allocating where they are dry. What stays empty is left to its drain thread.
+    fn fill_free_queues(&self) {
         let link = SharedLink::new(self.pool.memory());
-        let shards = self.pool.live_shards();
         for (kind, at) in (0u32..).zip(&self.config.kinds) {
             // Another profiler on the pool may have set its own.
             self.pool.store_warm_target(kind, at.warm_target);
@@ -228,57 +269,60 @@ impl Profiler {
             self.pool.recycle_all_done(|_, _| ());
             self.pool.recirculate(|_, _| ());
         }
-        let mut queues = Vec::with_capacity(self.config.instances.len());
-        let mut starving = Vec::new();
-        for (number, instance) in (0u32..).zip(&self.config.instances) {
-            let shard = instance.queue % shards;
-            let kind = &self.config.kinds[instance.kind as usize];
-            let mut queue = FreeQueue::new(instance.free, instance.kind);
-            let allowance = || match kind.max_buffers {
-                0 => u32::MAX,
-                most => most.saturating_sub(self.pool.tracked(instance.kind)),
-            };
-            let outcome = loop {
-                // SAFETY: no thread runs yet, so this one may play every role.
-                let refill = unsafe { queue.top_up(&self.pool, &link, shard, u32::MAX) };
-                let count = kind.batch_size.min(allowance());
-                let short = match refill {
-                    Refill::Starved => true,
-                    Refill::Done(_) => queue.room(&link).is_ok_and(|room| room != 0),
-                    Refill::Failed(..) | Refill::Corrupt(_) => false,
-                };
-                if !short || count == 0 {
-                    break refill;
-                }
-                // A block larger than its lane left the rest parked.
-                // SAFETY: as above.
-                if unsafe { self.pool.recirculate(|_, _| ()) }.placed != 0 {
-                    continue;
-                }
-                // SAFETY: as above.
-                let placed = unsafe { self.pool.allocate(instance.kind, kind.buffer_size, count, Some(shard)) };
-                if placed.is_err() {
-                    break refill;
-                }
-            };
-            // The run takes stock of them itself.
-            queue.take_parked();
-            match outcome {
+        for (number, served) in self.instances.iter() {
+            match self.fill(&link, served) {
                 Refill::Done(_) => {}
-                Refill::Starved | Refill::Failed(..) => starving.push(number),
+                Refill::Starved | Refill::Failed(..) => served.mark_hungry(),
                 // Asks for nothing: who knows what it has.
                 Refill::Corrupt(head) => {
-                    let count = self.stats.queues[instance.queue as usize].corrupt.add(1);
+                    let count = self.stats.queues[served.queue() as usize].corrupt.add(1);
                     let what = format_args!("start: head {head} of the free queue of instance {number} is impossible");
                     self.pool.logger().log_occurrence(log::ERROR, count, what);
                 }
             }
-            queues.push(queue);
         }
-        (queues, starving)
     }
 
-    fn spawn_all(&self, starting: &mut Active, free: &[FreeQueue], starving: &[u32]) -> Result<(), Status> {
+    fn fill(&self, link: &SharedLink, served: &Served) -> Refill {
+        let kind = served.instance.kind;
+        let shard = served.queue() % self.pool.live_shards();
+        let config = &self.config.kinds[kind as usize];
+        let size = self.instances.buffer_size(kind);
+        let Some(mut free) = self.instances.enter(served) else {
+            return Refill::Done(0);
+        };
+        let outcome = loop {
+            // SAFETY: no thread runs yet, so this one may play every role.
+            let refill = unsafe { free.top_up(&self.pool, link, shard, u32::MAX) };
+            let allowance = match config.max_buffers {
+                0 => u32::MAX,
+                most => most.saturating_sub(self.pool.tracked(kind)),
+            };
+            let count = config.batch_size.min(allowance);
+            let short = match refill {
+                Refill::Starved => true,
+                Refill::Done(_) => free.room(link).is_ok_and(|room| room != 0),
+                Refill::Failed(..) | Refill::Corrupt(_) => false,
+            };
+            if !short || count == 0 || size == 0 {
+                break refill;
+            }
+            // A block larger than its lane left the rest parked.
+            // SAFETY: as above.
+            if unsafe { self.pool.recirculate(|_, _| ()) }.placed != 0 {
+                continue;
+            }
+            // SAFETY: as above.
+            if unsafe { self.pool.allocate(kind, size, count, Some(shard)) }.is_err() {
+                break refill;
+            }
+        };
+        // The run takes stock of them itself.
+        free.take_parked();
+        outcome
+    }
+
+    fn spawn_all(&self, starting: &mut Active) -> Result<(), Status> {
         let run = starting.run.clone();
         starting.threads.try_reserve_exact(2 + 2 * run.shards as usize).map_err(|_| Status::LANEPIPE_E_NO_MEMORY)?;
         // Consumers before producers: should a later thread be refused, those that run can still end.
@@ -288,10 +332,13 @@ impl Profiler {
         let replenish = Replenish::new(&run);
         self.spawn(starting, Role::Replenish, 0, move |run| replenish.run(run))?;
         for shard in 0..run.shards {
-            let drain = Drain::new(&run, shard, free, starving);
+            let drain = Drain::new(&run, shard);
             self.spawn(starting, Role::Drain, shard, move |run| drain.run(run))?;
         }
-        self.spawn(starting, Role::Sentinel, 0, sentinel::run)?;
+        if !self.config.merged_sentinel {
+            let sentinel = Sentinel::new(&run);
+            self.spawn(starting, Role::Sentinel, 0, move |run| sentinel.run(run))?;
+        }
         Ok(())
     }
 

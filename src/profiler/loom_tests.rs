@@ -4,9 +4,10 @@ use super::announce::{DrainBell, Progress};
 use super::circulation::Circulation;
 use super::run::StopFlag;
 use crate::event::{Deadline, EventCount};
-use crate::layout::{Direct, FreePort, LoomWords};
+use crate::layout::{Direct, FreePort, Gate, LoomWords};
 use crate::ring::Ring;
-use crate::sync::atomic::{AtomicU32, Ordering};
+use crate::sync::Turn;
+use crate::sync::atomic::{AtomicU32, Ordering, UnsafeCell};
 use crate::sync::model::{check, must_fail};
 use loom::thread;
 use std::sync::Arc;
@@ -222,4 +223,60 @@ fn sentinel_and_laps() {
 #[test]
 fn loom_sentinel_and_laps() {
     check(2, sentinel_and_laps);
+}
+
+/// What a drain thread and the driver of the gates share: a shut gate, the turn of the lanes, and a free queue.
+struct Frozen {
+    turn: Turn,
+    gate: Gate<AtomicU32>,
+    queue: UnsafeCell<u32>,
+}
+
+// SAFETY: the cell is only used under the hand-shake, which is what the model checks.
+unsafe impl Sync for Frozen {}
+// SAFETY: as above.
+unsafe impl Send for Frozen {}
+
+/// A drain thread tops up while the driver shuts the gate and refills: the free queue has one writer at any instant, and a
+/// drain thread that gets its turn after the refill leaves the queue alone until the gate opens.
+fn freeze_hand_shake() {
+    let shared = Arc::new(Frozen {
+        turn: Turn::new(),
+        gate: Gate { freeze: AtomicU32::new(0), contended: AtomicU32::new(1) },
+        queue: UnsafeCell::new(0),
+    });
+    let drain = {
+        let shared = shared.clone();
+        thread::spawn(move || {
+            for _ in 0..2 {
+                if shared.turn.take() {
+                    if !shared.gate.is_frozen() {
+                        // SAFETY: the turn makes this the only access.
+                        shared.queue.with_mut(|queue| unsafe { *queue += 1 });
+                    }
+                    shared.turn.give_back();
+                }
+            }
+        })
+    };
+    shared.gate.set_frozen::<LoomWords>(&Direct, true).unwrap();
+    if shared.turn.take() {
+        // SAFETY: as above.
+        let refilled = shared.queue.with_mut(|queue| unsafe {
+            *queue += 1;
+            *queue
+        });
+        shared.turn.give_back();
+        // The gate is shut: nobody else writes, with the turn or without.
+        // SAFETY: that is what the model checks.
+        shared.queue.with(|queue| assert_eq!(unsafe { *queue }, refilled, "a top-up within a freeze"));
+    }
+    drain.join().unwrap();
+}
+
+#[test]
+fn loom_freeze_hand_shake() {
+    check(3, freeze_hand_shake);
+    must_fail("turn.T1", 3, freeze_hand_shake);
+    must_fail("turn.T2", 3, freeze_hand_shake);
 }

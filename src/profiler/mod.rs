@@ -24,11 +24,13 @@
 //! leaves the profiler in *stopping*; a later one goes on where it ended.
 
 mod announce;
+pub(crate) mod backpressure;
 mod circulation;
 mod collect;
 mod config;
 mod drain;
 mod fault;
+mod instances;
 mod lifecycle;
 #[cfg(all(test, loom))]
 mod loom_tests;
@@ -36,16 +38,18 @@ mod refill;
 mod replenish;
 mod run;
 mod sentinel;
-mod shared_link;
+pub(crate) mod shared_link;
 mod stats;
+pub(crate) mod steps;
+mod table;
 
 pub use config::{
-    Config, Entry, Free, Hooks, Instance, KindConfig, MAX_COLLECT, MAX_ENTRIES, MAX_ENTRY_WORDS, MAX_INSTANCES,
-    MAX_QUEUES, REJECT, Ready, ReadyQueueConfig, Role, Site, ThreadBody,
+    ANY_QUEUE, Config, Entry, Free, Hooks, Instance, KindConfig, MAX_COLLECT, MAX_ENTRIES, MAX_ENTRY_WORDS,
+    MAX_INSTANCES, MAX_QUEUES, NO_FREE_QUEUE, REJECT, Ready, ReadyQueueConfig, Role, Site, ThreadBody,
 };
 pub use fault::Fault;
 pub use lifecycle::{Profiler, State};
-pub use stats::{QueueStats, ShardStats};
+pub use stats::{GateStats, QueueStats, ShardStats};
 
 #[cfg(all(test, not(loom)))]
 mod tests;

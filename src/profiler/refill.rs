@@ -1,5 +1,5 @@
-//! Topping up device free queues from a lane. One writer per free queue: the drain thread of its instance's shard, or
-//! the owner before threads start.
+//! Topping up device free queues from a lane. One writer per free queue at a time: the drain thread of its instance's
+//! shard, the driver of the gates within a freeze, or the owner before threads start; whoever has its turn.
 
 use super::config::Free;
 use super::shared_link::SharedLink;
@@ -27,6 +27,8 @@ pub(super) struct FreeQueue {
     doubtful: Vec<Buffer>,
     /// Buffers parked since the last [`FreeQueue::take_parked`].
     parked: u64,
+    /// The free queue may be known under other instances too: the tail word is read before every publication.
+    shared: bool,
 }
 
 /// What a top-up did.
@@ -43,12 +45,13 @@ pub(super) enum Refill {
 }
 
 impl FreeQueue {
-    pub(super) fn new(port: Free, kind: u32) -> Self {
-        Self { port, kind, tail: port.own_tail(), unsettled: true, doubtful: Vec::new(), parked: 0 }
+    pub(super) fn new(port: Free, kind: u32, shared: bool) -> Self {
+        Self { port, kind, tail: port.own_tail(), unsettled: true, doubtful: Vec::new(), parked: 0, shared }
     }
 
-    pub(super) fn kind(&self) -> u32 {
-        self.kind
+    /// Makes ready for a run: what the words hold now counts.
+    pub(super) fn renew(&mut self) {
+        *self = Self::new(self.port, self.kind, self.shared);
     }
 
     /// Slots that are free, by what the device says now.
@@ -75,6 +78,9 @@ impl FreeQueue {
     pub(super) unsafe fn top_up(&mut self, pool: &Pool, link: &SharedLink, shard: u32, most: u32) -> Refill {
         if let Err(status) = self.settle(pool, link, shard) {
             return Refill::Failed(status, 0);
+        }
+        if self.shared {
+            self.tail = self.port.own_tail();
         }
         let head = match self.port.head(link) {
             Ok(head) => head,
@@ -180,6 +186,7 @@ impl FreeQueue {
     }
 }
 
+/// Whether the buffer is at the device as far as anybody knows.
 fn is_at_device(pool: &Pool, buffer: &Buffer) -> bool {
-    pool.ledger().get(buffer.id).is_some_and(|at| at.place == Place::Device)
+    pool.ledger().get(buffer.id).is_none_or(|at| at.place == Place::Device)
 }

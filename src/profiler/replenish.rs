@@ -1,40 +1,80 @@
-//! The replenish thread: the only mover from done rings to lanes, and the only allocator.
+//! The replenish thread: the only mover from done rings to lanes, and the only allocator. It also drives the gates, and
+//! does the sentinel's work where there is no sentinel thread.
 
+use super::backpressure::Backpressure;
+use super::config::Role;
+use super::instances::Served;
+use super::refill::Refill;
 use super::run::Run;
+use super::sentinel::{Sentinel, tighten_timer_slack};
+use super::shared_link::SharedLink;
 use crate::event::{Deadline, now};
+use crate::layout::RawWords64;
 use crate::log;
 use crate::pool::Buffer;
+use crate::status::Status;
 use crate::sync::atomic::Ordering;
+use crate::sync::{RawWord32, Word32};
+
+type Driver<'a> = Backpressure<'a, RawWord32, RawWords64, SharedLink>;
+
+/// Tries of transfers at the end of a run.
+pub(super) const LAST_TRIES: u32 = 3;
 
 pub(super) struct Replenish {
     /// Buffers that went back to a lane, per kind.
     returned: Box<[u64]>,
+    /// Buffers that this thread took from a lane and parked, per kind; they come back as those that entered.
+    parked: Box<[u64]>,
     /// Allocations that failed.
     failures: u64,
+    /// When the freeze began that is on.
+    frozen_since: Option<u64>,
+    sentinel: Option<Sentinel>,
+    /// The predicate of the subsystem has to be asked in every round.
+    drives_gates: bool,
 }
 
 impl Replenish {
     pub(super) fn new(run: &Run) -> Self {
-        Self { returned: vec![0; run.config.kinds.len()].into(), failures: 0 }
+        Self {
+            returned: vec![0; run.config.kinds.len()].into(),
+            parked: vec![0; run.config.kinds.len()].into(),
+            failures: 0,
+            frozen_since: None,
+            sentinel: run.config.merged_sentinel.then(|| Sentinel::new(run)),
+            drives_gates: run.config.gates.is_some(),
+        }
     }
 
     /// The thread.
     pub(super) fn run(mut self, run: &Run) {
+        if self.sentinel.is_some() || self.drives_gates {
+            tighten_timer_slack();
+        }
         while !run.circulation.stopped() {
             let raised = run.circulation.raised();
+            let next_poll = self.sentinel.as_mut().map_or(Deadline::NEVER, |sentinel| sentinel.poll(run));
             let moved = self.recycle(run);
             let allocated = self.allocate(run);
+            let gates_busy = self.drives_gates && self.drive_gates(run);
             if moved || allocated {
                 continue;
             }
+            let mut deadline = next_poll;
+            if gates_busy {
+                deadline = deadline.min(now().saturating_add(run.config.poll_min_ns));
+            }
             // A starved lane whose buffers do not come back is tried again: the allocator may have recovered.
-            let unmet = run.circulation.any_starving();
-            let deadline = if unmet { now().saturating_add(run.config.poll_max_ns) } else { Deadline::NEVER };
+            if run.circulation.any_starving() {
+                deadline = deadline.min(now().saturating_add(run.config.poll_max_ns));
+            }
             let _ = run.circulation.event.wait_until(deadline, 0, || {
                 let work = run.circulation.stopped() || run.circulation.raised() != raised || run.pool.any_done();
                 work.then_some(())
             });
         }
+        conclude(run);
     }
 
     /// Moves done and parked buffers to lanes and wakes the drain threads of starved ones.
@@ -54,28 +94,35 @@ impl Replenish {
         done.placed + parked.placed != 0
     }
 
-    /// Allocates where a lane is below its warm target or starves, unless buffers that are in host hands will come back
-    /// and fill the gap: balance comes before growth.
+    /// Allocates where a lane is below its warm target or starves. Unless the profiler is eager, buffers that are in host
+    /// hands will come back and fill the gap: balance comes before growth.
     fn allocate(&mut self, run: &Run) -> bool {
         let mut allocated = false;
         for (kind, config) in (0u32..).zip(&run.config.kinds) {
-            let in_flight = run.circulation.entered(kind).saturating_sub(self.returned[kind as usize]);
+            if run.instances.buffer_size(kind) == 0 {
+                continue;
+            }
+            let entered = run.circulation.entered(kind) + self.parked[kind as usize];
+            let in_flight = entered.saturating_sub(self.returned[kind as usize]);
             let in_lanes = run.pool.recycled_total(kind) as u64;
             let warm = u64::from(config.warm_target) * u64::from(run.shards);
+            let capacity = run.pool.config().recycled_capacity;
+            let target = config.warm_target.min(capacity);
+            let least = if run.config.eager { run.instances.slot_count(kind) } else { config.batch_size };
             for shard in 0..run.shards {
                 let present = run.pool.recycled_len(shard, kind) as u32;
                 let demand = run.pool.demand(shard as usize, kind).load(Ordering::Relaxed);
-                let capacity = run.pool.config().recycled_capacity;
-                let target = config.warm_target.min(capacity);
-                let wanted = if present < target && in_lanes + in_flight < warm {
-                    (target - present).max(config.batch_size)
+                let wanted = if present < target && (run.config.eager || in_lanes + in_flight < warm) {
+                    (target - present).max(least)
                 } else if demand > present && in_flight == 0 {
                     config.batch_size
                 } else {
                     continue;
                 };
-                let wanted = wanted.min(capacity - present).min(allowance(run, kind));
-                if wanted != 0 && self.allocate_block(run, kind, shard, wanted) {
+                // What is too much for the lane is parked, and comes back when there is room.
+                let room = if run.config.eager { wanted } else { capacity - present };
+                let wanted = wanted.min(room).min(allowance(run, kind));
+                if wanted != 0 && self.allocate_block(run, kind, Some(shard), wanted) {
                     allocated = true;
                 } else if demand > present {
                     request(run, kind);
@@ -85,22 +132,153 @@ impl Replenish {
         allocated
     }
 
-    fn allocate_block(&mut self, run: &Run, kind: u32, shard: u32, count: u32) -> bool {
-        let size = run.config.kinds[kind as usize].buffer_size;
+    fn allocate_block(&mut self, run: &Run, kind: u32, shard: Option<u32>, count: u32) -> bool {
         // SAFETY: this is the replenish thread.
-        match unsafe { run.pool.allocate(kind, size, count, Some(shard)) } {
+        match unsafe { run.pool.allocate(kind, run.instances.buffer_size(kind), count, shard) } {
             Ok(placed) => {
-                run.stats.shards[shard as usize].allocated.add(placed as u64);
-                wake_starving(run, 1 << shard);
+                run.stats.shards[shard.unwrap_or(0) as usize].allocated.add(placed as u64);
+                wake_starving(run, shard.map_or(u64::MAX, |shard| 1 << shard));
                 placed != 0
             }
             Err(status) => {
                 self.failures += 1;
-                let what = format_args!("no block for kind {kind} of shard {shard}: {status:?}");
+                let what = format_args!("no block for kind {kind}: {status:?}");
                 run.pool.logger().log_occurrence(log::WARN, self.failures, what);
                 false
             }
         }
+    }
+
+    /// One tick of the gates; whether the next one is due soon.
+    fn drive_gates(&mut self, run: &Run) -> bool {
+        let Some(gates) = &run.config.gates else {
+            return false;
+        };
+        // In every tick, freeze or not: the subsystem may count on it.
+        let agreed = run.config.hooks.release_ready();
+        let driver = Backpressure::new(&run.pool, gates, &run.link);
+        let stats = &run.stats.gates;
+        if driver.tend() {
+            if self.frozen_since.is_none() {
+                self.frozen_since = Some(now());
+                stats.freezes.add(1);
+            }
+            if is_drained(run) {
+                self.refill_all(run, &driver, agreed);
+            }
+        }
+        if !gates.any_frozen()
+            && let Some(since) = self.frozen_since.take()
+        {
+            stats.frozen_ns.add(now().saturating_sub(since));
+        }
+        stats.push_failed.raise(driver.failures());
+        driver.is_busy()
+    }
+
+    /// The refill of a freeze; opens the gates if there is nothing left to refill.
+    fn refill_all(&mut self, run: &Run, driver: &Driver<'_>, agreed: bool) {
+        let Some(turns) = driver.take_lanes() else {
+            return;
+        };
+        run.config.hooks.refresh();
+        let published: u64 = run.instances.iter().map(|(_, served)| self.refill(run, served)).sum();
+        run.stats.gates.refilled.add(published);
+        if published != 0 || !agreed {
+            return;
+        }
+        driver.open();
+        drop(turns);
+        hand_over_empty(run);
+        wake_starving(run, u64::MAX);
+    }
+
+    /// Fills a free queue from its own shard's lane, then from the others', then from parked buffers, then from new blocks.
+    /// The driver of the gates, with all turns.
+    fn refill(&mut self, run: &Run, served: &Served) -> u64 {
+        let (kind, own) = (served.instance.kind, run.shard_of(served));
+        let mut total = 0;
+        // Turned away only by an alias that is at it, which a freeze excludes.
+        let Some(mut free) = run.instances.enter(served) else {
+            return 0;
+        };
+        loop {
+            for shard in (own..run.shards).chain(0..own) {
+                if shard != own && run.pool.recycled_len(shard, kind) == 0 {
+                    continue;
+                }
+                // SAFETY: with all turns this is the sole writer of the free queue and the sole consumer of all lanes.
+                let refill = unsafe { free.top_up(&run.pool, &run.link, shard, u32::MAX) };
+                self.parked[kind as usize] += free.take_parked();
+                let (status, published, value) = match refill {
+                    Refill::Done(published) => {
+                        total += u64::from(published);
+                        continue;
+                    }
+                    Refill::Starved => continue,
+                    Refill::Failed(status, published) => (status, published, 0),
+                    Refill::Corrupt(head) => (Status::LANEPIPE_E_CORRUPT, 0, head),
+                };
+                let count = run.stats.gates.refill_failed.add(1);
+                let what = "a free queue could not be filled within a freeze";
+                let (queue, value) = (served.queue(), u64::from(value));
+                run.report(status, Role::Replenish, queue, value, count, what);
+                return total + u64::from(published);
+            }
+            if free.room(&run.link).is_ok_and(|room| room == 0) {
+                return total;
+            }
+            if self.recycle(run) {
+                continue;
+            }
+            let count = run.config.kinds[kind as usize].batch_size.min(allowance(run, kind));
+            if count == 0 || run.instances.buffer_size(kind) == 0 || !self.allocate_block(run, kind, None, count) {
+                return total;
+            }
+        }
+    }
+}
+
+/// Whether no live ready queue holds an entry that the host has not acknowledged. Queues with an index out of range do not
+/// count: they never would be.
+fn is_drained(run: &Run) -> bool {
+    run.config.queues.iter().all(|queue| {
+        let head = queue.port.own_head();
+        queue
+            .port
+            .tail(&run.link)
+            .is_ok_and(|tail| head == tail || head >= queue.port.capacity || tail >= queue.port.capacity)
+    })
+}
+
+/// Tells the drain threads of the free queues that stay empty: the device's signal is used up, so they see to them.
+fn hand_over_empty(run: &Run) {
+    let mut shards = 0u64;
+    for (_, served) in run.instances.iter() {
+        let free = &served.instance.free;
+        // Relaxed: the host's own word.
+        let tail = free.tail.load(Ordering::Relaxed);
+        if free.head(&run.link) == Ok(tail) {
+            served.mark_hungry();
+            shards |= 1 << run.shard_of(served);
+        }
+    }
+    for (shard, bell) in run.drain_bells.iter().enumerate() {
+        if shards & 1 << shard != 0 {
+            bell.hand_over();
+        }
+    }
+}
+
+/// Ends a run, once all drain threads have ended: settles what is in doubt and opens the gates.
+pub(super) fn conclude(run: &Run) {
+    for (_, served) in run.instances.iter() {
+        if let Some(mut free) = run.instances.enter(served) {
+            free.conclude(&run.pool, &run.link, run.shard_of(served), LAST_TRIES);
+        }
+    }
+    if let Some(gates) = &run.config.gates {
+        Backpressure::new(&run.pool, gates, &run.link).conclude(LAST_TRIES);
     }
 }
 

@@ -4,6 +4,7 @@ use super::announce::{DrainBell, Progress};
 use super::circulation::Circulation;
 use super::config::{Config, Role};
 use super::fault::FaultRecord;
+use super::instances::{Instances, Served};
 use super::shared_link::SharedLink;
 use super::stats::Stats;
 use crate::event::EventCount;
@@ -11,7 +12,7 @@ use crate::log;
 use crate::pool::Pool;
 use crate::status::Status;
 use crate::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use crate::sync::{CachePadded, Edge};
+use crate::sync::{CachePadded, Edge, Turn};
 use std::sync::Arc;
 
 const S1: Edge = Edge::new("profiler.S1", Ordering::Release);
@@ -42,6 +43,7 @@ pub(super) struct Run {
     pub(super) config: Arc<Config>,
     pub(super) stats: Arc<Stats>,
     pub(super) fault: Arc<FaultRecord>,
+    pub(super) instances: Arc<Instances>,
     pub(super) link: SharedLink,
     /// Live shards; fixed for the run.
     pub(super) shards: u32,
@@ -61,7 +63,13 @@ pub(super) struct Run {
 }
 
 impl Run {
-    pub(super) fn new(pool: Arc<Pool>, config: Arc<Config>, stats: Arc<Stats>, fault: Arc<FaultRecord>) -> Self {
+    pub(super) fn new(
+        pool: Arc<Pool>,
+        config: Arc<Config>,
+        stats: Arc<Stats>,
+        fault: Arc<FaultRecord>,
+        instances: Arc<Instances>,
+    ) -> Self {
         let shards = pool.live_shards();
         Self {
             link: SharedLink::new(pool.memory()),
@@ -77,6 +85,7 @@ impl Run {
             config,
             stats,
             fault,
+            instances,
         }
     }
 
@@ -90,6 +99,24 @@ impl Run {
     /// Whether intake is to end.
     pub(super) fn intake_stopped(&self) -> bool {
         self.intake_stopped.is_raised()
+    }
+
+    /// Whether a gate is shut and free queues are the driver's. Exact for a drain thread that has its lanes' turn.
+    pub(super) fn is_frozen(&self) -> bool {
+        self.config.gates.as_ref().is_some_and(|gates| gates.any_frozen())
+    }
+
+    /// The lanes of `shard` for its drain thread to take from; `None` while they belong to the driver of the gates.
+    pub(super) fn lanes_of(&self, shard: u32) -> Option<LanesTurn<'_>> {
+        let turn = self.pool.lane_turn(shard);
+        let lanes = turn.take().then_some(LanesTurn(turn))?;
+        // After the turn was taken: see `backpressure`.
+        (!self.is_frozen()).then_some(lanes)
+    }
+
+    /// The shard whose drain thread serves `instance`.
+    pub(super) fn shard_of(&self, instance: &Served) -> u32 {
+        instance.queue() % self.shards
     }
 
     /// Notes that a thread of `role` is about to end.
@@ -114,5 +141,14 @@ impl Run {
             count,
             format_args!("{role:?} {index}: {what} ({value:#x}): {status:?}"),
         );
+    }
+}
+
+/// A drain thread's turn at the lanes of its shard.
+pub(super) struct LanesTurn<'a>(&'a Turn);
+
+impl Drop for LanesTurn<'_> {
+    fn drop(&mut self) {
+        self.0.give_back();
     }
 }

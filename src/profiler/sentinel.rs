@@ -1,27 +1,55 @@
-//! The sentinel: the one thread that polls. It only reads device words, and wakes the drain threads that have work.
+//! The sentinel: the one who polls. It only reads device words, and wakes the threads that have work. It has a thread of its
+//! own, or the replenish thread does its work between its own.
 
 use super::config::Role;
 use super::run::Run;
 use crate::event::now;
+use crate::layout::{Gates, RawWords64};
 use crate::status::Status;
+use crate::sync::RawWord32;
 
-pub(super) fn run(run: &Run) {
-    tighten_timer_slack();
-    let config = &run.config;
-    let mut interval = config.poll_min_ns;
-    let mut last_traffic = now();
-    let mut failures = 0;
-    // Tails out of range, which no drain thread ever catches up with: announced once.
-    let mut corrupt = vec![None; config.queues.len()];
-    while !run.intake_stopped() {
+/// What the sentinel remembers from poll to poll.
+pub(super) struct Sentinel {
+    interval: u64,
+    last_traffic: u64,
+    failures: u64,
+    /// Tails out of range, which no drain thread ever catches up with: announced once.
+    corrupt: Box<[Option<u32>]>,
+}
+
+impl Sentinel {
+    pub(super) fn new(run: &Run) -> Self {
+        Self {
+            interval: run.config.poll_min_ns,
+            last_traffic: now(),
+            failures: 0,
+            corrupt: vec![None; run.config.queues.len()].into(),
+        }
+    }
+
+    /// The thread.
+    pub(super) fn run(mut self, run: &Run) {
+        tighten_timer_slack();
+        while !run.intake_stopped() {
+            let deadline = self.poll(run);
+            if contended(run) {
+                run.circulation.nudge();
+            }
+            let _ = run.sentinel_event.wait_until(deadline, 0, || run.intake_stopped().then_some(()));
+        }
+    }
+
+    /// Announces what drain threads have not taken yet; returns when to poll again.
+    pub(super) fn poll(&mut self, run: &Run) -> u64 {
+        let config = &run.config;
         let mut behind = 0u64;
-        for (number, (queue, corrupt)) in config.queues.iter().zip(&mut corrupt).enumerate() {
+        for (number, queue) in config.queues.iter().enumerate() {
             let announce = match queue.port.tail(&run.link) {
                 Ok(tail) if tail < queue.port.capacity => run.progress[number].is_behind(tail),
-                Ok(tail) => corrupt.replace(tail) != Some(tail),
+                Ok(tail) => self.corrupt[number].replace(tail) != Some(tail),
                 Err(status) => {
-                    failures += 1;
-                    report(run, status, number as u32, failures);
+                    self.failures += 1;
+                    report(run, status, number as u32, self.failures);
                     false
                 }
             };
@@ -34,14 +62,22 @@ pub(super) fn run(run: &Run) {
         }
         let time = now();
         if behind != 0 {
-            last_traffic = time;
-            interval = config.poll_min_ns;
-        } else if time.saturating_sub(last_traffic) > config.quiet_ns {
-            interval = interval.saturating_mul(2).min(config.poll_max_ns);
+            self.last_traffic = time;
+            self.interval = config.poll_min_ns;
+        } else if time.saturating_sub(self.last_traffic) > config.quiet_ns {
+            self.interval = self.interval.saturating_mul(2).min(config.poll_max_ns);
         }
-        let deadline = time.saturating_add(interval);
-        let _ = run.sentinel_event.wait_until(deadline, 0, || run.intake_stopped().then_some(()));
+        time.saturating_add(self.interval)
     }
+}
+
+/// Whether the device asks for a gate to be shut.
+fn contended(run: &Run) -> bool {
+    let asks = |gates: &Gates<RawWord32>| {
+        let gates = [&gates.push, &gates.pop];
+        gates.iter().any(|gate| gate.is_contended::<RawWords64>(&run.link) == Ok(true))
+    };
+    run.config.gates.as_ref().is_some_and(asks)
 }
 
 #[cold]
@@ -51,7 +87,7 @@ fn report(run: &Run, status: Status, queue: u32, count: u64) {
 
 /// Lets the sleep end close to its deadline instead of up to 50 us later. Affects the calling thread only, which is the
 /// profiler's own.
-fn tighten_timer_slack() {
+pub(super) fn tighten_timer_slack() {
     #[cfg(all(target_os = "linux", not(loom)))]
     // SAFETY: this operation of `prctl` takes a number and no pointer.
     unsafe {

@@ -3,6 +3,7 @@
 mod delivery;
 mod device;
 mod faults;
+mod freeze;
 mod harness;
 mod idle;
 mod lifecycle;

@@ -66,3 +66,10 @@ impl<T> ColdMutex<T> {
         }
     }
 }
+
+#[cfg(feature = "std")]
+impl<T: Default> Default for ColdMutex<T> {
+    fn default() -> Self {
+        Self::new(T::default())
+    }
+}

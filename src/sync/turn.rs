@@ -26,6 +26,11 @@ impl Turn {
         !self.0.swap(true, T2.order())
     }
 
+    /// Takes the turn until the guard is dropped; `None` if somebody has it.
+    pub fn enter(&self) -> Option<Held<'_>> {
+        self.take().then(|| Held(self))
+    }
+
     /// Gives the turn back. Its owner.
     pub fn give_back(&self) {
         // [T1] Release: pairs with [T2].
@@ -36,6 +41,16 @@ impl Turn {
     pub fn is_taken(&self) -> bool {
         // Relaxed: carries nothing.
         self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// A turn that somebody has.
+#[derive(Debug)]
+pub struct Held<'a>(&'a Turn);
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.0.give_back();
     }
 }
 

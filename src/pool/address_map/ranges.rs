@@ -1,8 +1,8 @@
 //! Ranges by size class and granule.
 
-use super::Range;
 use super::records::{Store, StoreWriter};
 use super::table::{Table, TableWriter};
+use super::{Block, Range};
 use crate::status::Status;
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering, UnsafeCell};
 use core::ptr;
@@ -64,6 +64,10 @@ impl Body {
         if buffer < u64::from(self.count) { self.first_id.wrapping_add(buffer as u32) } else { 0 }
     }
 
+    pub(super) fn block(&self) -> Block {
+        Block { base: self.base, host: self.host, first_id: self.first_id, count: self.count }
+    }
+
     fn class(&self) -> u32 {
         class_of(self.size)
     }
@@ -112,7 +116,8 @@ fn key_of(granule: u64, class: u32) -> u64 {
 }
 
 fn check(range: &Range) -> Result<(), Status> {
-    let ends = [range.base, range.host].map(|start| start.checked_add(range.size));
+    // The last byte counts: a range may end where the address space does.
+    let ends = [range.base, range.host].map(|start| start.checked_add(range.size.wrapping_sub(1)));
     let last = u64::from(range.count.saturating_sub(1)).checked_mul(range.stride);
     let ids = range.first_id.checked_add(range.count.saturating_sub(1));
     let carved = match last {

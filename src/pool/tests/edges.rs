@@ -40,7 +40,7 @@ fn a_lenient_pool_takes_what_it_does_not_know() {
     // SAFETY: one thread plays every role.
     unsafe {
         assert_eq!(pool.push_done(0, &[foreign]), 1);
-        assert_eq!(pool.recycle_done(0), 1);
+        assert_eq!(pool.recycle_done(0).placed, 1);
         assert_eq!(pool.audit().errors, 0);
     }
     assert_eq!(drain_lane(&pool, 0, 0), [foreign]);
@@ -84,7 +84,7 @@ fn a_strict_pool_refuses_buffers_that_are_in_a_queue() {
         assert_eq!(pool.check_incoming(&[good]), Ok(()));
         assert_eq!(pool.push_done(0, &[good]), 1);
         assert_eq!(pool.check_incoming(&[good]), duplicate);
-        assert_eq!(pool.recycle_done(0), 1);
+        assert_eq!(pool.recycle_done(0).placed, 1);
         assert_eq!(pool.check_incoming(&[good]), duplicate);
         assert_eq!(drain_lane(&pool, 0, 0), [good]);
         assert_eq!(pool.check_incoming(&[good]), Ok(()));
@@ -178,11 +178,12 @@ fn configurations_out_of_range_are_refused() {
         refused(PoolConfig { done_capacity: capacity, ..config() });
         refused(PoolConfig { recycled_capacity: capacity, ..config() });
     }
-    for payload_size in [4, 12, 264, u32::MAX] {
+    for payload_size in [4, 12, 1032, u32::MAX] {
         refused(PoolConfig { payload_size, ..config() });
     }
     refused(PoolConfig { block_granularity: 0, ..config() });
     refused(PoolConfig { block_granularity: 3, ..config() });
+    refused(PoolConfig { strict: true, untracked: true, ..config() });
 }
 
 #[test]
@@ -217,12 +218,12 @@ fn the_audit_finds_buffers_in_two_places_and_in_the_wrong_one() {
         assert_eq!(drain_lane(&pool, 1, 0), [buffers[0]]);
         // In a done ring, but with the device according to the ledger.
         assert_eq!(errors(), 1);
-        assert_eq!(pool.recycle_done(0), 2);
+        assert_eq!(pool.recycle_done(0).placed, 2);
         assert_eq!(errors(), 0);
         // Under a foreign kind.
         assert_eq!(pool.push_done(0, &[Buffer { kind: 1, ..buffers[2] }]), 1);
         assert_eq!(errors(), 0, "the ledger goes by what it was told");
-        assert_eq!(pool.recycle_done(0), 1);
+        assert_eq!(pool.recycle_done(0).placed, 1);
         // In no queue, though the ledger says so.
         assert_eq!(drain_lane(&pool, 0, 0).len(), 2);
         pool.note(&buffers[0], crate::pool::ledger::Place::Retired, 0);

@@ -21,8 +21,8 @@ struct World {
     done: Vec<VecDeque<Buffer>>,
     /// By shard, then kind.
     lanes: Vec<Vec<VecDeque<Buffer>>>,
-    retired: Vec<Buffer>,
-    quarantined: Vec<Buffer>,
+    /// By shard, in the order of parking; quarantined or not.
+    parked: Vec<(usize, Buffer, bool)>,
     /// Buffers in no queue, oldest first.
     hand: VecDeque<Buffer>,
     /// Where the pool thinks the buffers in hand are.
@@ -51,8 +51,7 @@ impl World {
             ready: vec![VecDeque::new(); shards],
             done: vec![VecDeque::new(); shards],
             lanes: vec![vec![VecDeque::new(); kinds]; shards],
-            retired: Vec::new(),
-            quarantined: Vec::new(),
+            parked: Vec::new(),
             hand: VecDeque::new(),
             places: BTreeMap::new(),
             warm: vec![0; kinds],
@@ -124,24 +123,37 @@ impl World {
             Op::Retire { shard } => {
                 let Some(buffer) = self.hand.pop_front() else { return };
                 assert_eq!(self.pool.retire(shard, buffer), Ok(()));
-                self.retired.push(buffer);
+                self.parked.push((self.fold(shard), buffer, false));
             }
             Op::Quarantine { shard } => {
                 let Some(buffer) = self.hand.pop_front() else { return };
                 assert_eq!(self.pool.quarantine(shard, buffer), Ok(()));
-                self.quarantined.push(buffer);
+                self.parked.push((self.fold(shard), buffer, true));
+            }
+            Op::TakeRetired { shard, kind } => {
+                let kind = kind % self.shape.kinds;
+                let at = shard.map(|shard| self.fold(shard));
+                let fits = |(shard, buffer, quarantined): &(usize, Buffer, bool)| {
+                    at.is_none_or(|at| at == *shard) && buffer.kind == kind && !quarantined
+                };
+                let newest = self.parked.iter().rposition(fits).map(|at| self.parked.remove(at).1);
+                assert_eq!(self.pool.take_retired(shard, kind), newest);
+                self.give_hand(newest, Place::Replenish);
             }
             Op::RecycleAll => self.recycle_all(),
             Op::RecycleOne { shard } => {
                 let at = self.fold(shard);
                 let buffers = std::mem::take(&mut self.done[at]);
                 // SAFETY: one thread plays every role.
-                assert_eq!(unsafe { self.pool.recycle_done(shard) }, buffers.len());
+                let routed = unsafe { self.pool.recycle_done(shard) };
+                let (placed, parked) = (buffers.len(), self.parked.len());
                 for buffer in buffers {
                     self.place(at, buffer);
                 }
+                assert_eq!((routed.placed, routed.parked), (placed, self.parked.len() - parked));
             }
             Op::Recirculate => self.recirculate(),
+            Op::ReleaseQueued => self.release_queued(),
             Op::Allocate { kind, count, shard, failure } => {
                 self.allocate(kind % self.shape.kinds, count, shard, failure)
             }
@@ -230,7 +242,7 @@ impl World {
         if lane.len() < self.shape.recycled as usize {
             lane.push_back(buffer);
         } else {
-            self.retired.push(buffer);
+            self.parked.push((shard, buffer, false));
         }
     }
 
@@ -256,7 +268,7 @@ impl World {
                         touched |= 1 << shard;
                         self.lanes[shard][buffer.kind as usize].push_back(buffer);
                     }
-                    None => self.retired.push(buffer),
+                    None => self.parked.push((origin, buffer, false)),
                 }
                 expected.push((buffer, target));
             }
@@ -274,13 +286,39 @@ impl World {
             let shard = shard.expect("what cannot move is not moved");
             touched |= 1 << shard;
             assert_eq!(Some(shard), self.route(buffer, 0));
-            let at = self.retired.iter().position(|parked| parked == buffer);
-            self.retired.remove(at.expect("a buffer came back that was not parked"));
+            let at = self.parked.iter().rposition(|(_, parked, out)| parked.kind == buffer.kind && !out);
+            let newest = self.parked.remove(at.expect("a buffer came back that was not parked"));
+            assert_eq!(newest.1, *buffer);
             self.lanes[shard][buffer.kind as usize].push_back(*buffer);
         }
         assert_eq!((routed.placed, routed.touched), (placed.len(), touched));
         // Whatever is still parked finds no room.
-        assert!(self.retired.iter().all(|buffer| self.route(buffer, 0).is_none()));
+        assert!(self.parked.iter().all(|(_, buffer, out)| *out || self.route(buffer, 0).is_none()));
+    }
+
+    fn release_queued(&mut self) {
+        let mut queued: Vec<Buffer> = self.lanes.iter_mut().flatten().flat_map(std::mem::take).collect();
+        let mut parked: Vec<_> = std::mem::take(&mut self.parked).into_iter().rev().collect();
+        parked.sort_by_key(|(shard, buffer, _)| (*shard, buffer.kind));
+        queued.extend(parked.into_iter().map(|(_, buffer, _)| buffer));
+        queued.extend(self.done.iter_mut().flat_map(std::mem::take));
+        queued.extend(self.ready.iter_mut().flat_map(std::mem::take).map(|(buffer, _)| buffer));
+        let mut expected = Vec::new();
+        for buffer in &queued {
+            let block = self.device.with(|state| {
+                let block = state.blocks.range(..=buffer.dev).next_back();
+                block.filter(|(base, size)| buffer.dev - **base < **size as u64).map(|(base, _)| *base)
+            });
+            let base = block.unwrap_or(buffer.dev);
+            if !expected.contains(&base) {
+                expected.push(base);
+            }
+        }
+        let mut released = Vec::new();
+        // SAFETY: no other thread uses the pool.
+        assert_eq!(unsafe { self.pool.release_queued(|base| released.push(base)) }, Ok(()));
+        assert_eq!(released, expected);
+        self.give_hand(queued, Place::Device);
     }
 
     fn allocate(&mut self, kind: u32, count: u32, shard: Option<u32>, failure: u8) {
@@ -325,6 +363,7 @@ impl World {
         assert_eq!((audit.errors, audit.total()), (0, self.total));
         let in_hand = |place| self.hand.iter().filter(|buffer| self.places[&buffer.id] == place).count();
         let lanes = self.lanes.iter().flatten().map(VecDeque::len).sum();
+        let quarantined = self.parked.iter().filter(|(_, _, quarantined)| *quarantined).count();
         for (place, count) in [
             (Place::Gone, 0),
             (Place::Device, in_hand(Place::Device)),
@@ -334,8 +373,8 @@ impl World {
             (Place::Done, self.done.iter().map(VecDeque::len).sum()),
             (Place::Replenish, in_hand(Place::Replenish)),
             (Place::Recycled, lanes),
-            (Place::Retired, self.retired.len()),
-            (Place::Quarantined, self.quarantined.len()),
+            (Place::Retired, self.parked.len() - quarantined),
+            (Place::Quarantined, quarantined),
         ] {
             assert_eq!(audit.at(place), count as u64, "{place:?}");
         }
@@ -349,7 +388,7 @@ impl World {
             }
         }
         let tracked: u32 = (0..self.shape.kinds).map(|kind| self.pool.tracked(kind)).sum();
-        assert_eq!(u64::from(tracked), self.total);
+        assert_eq!(u64::from(tracked), self.total - quarantined as u64);
         for kind in 0..self.shape.kinds as usize {
             let live: usize = self.lanes[..self.live as usize].iter().map(|lanes| lanes[kind].len()).sum();
             assert_eq!(self.pool.recycled_total(kind as u32), live);

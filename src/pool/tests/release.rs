@@ -96,7 +96,6 @@ fn release_waits_for_the_end_of_a_run() {
     let refused = unsafe { pool.release_all(|_| panic!("released under a run")) };
     assert_eq!(refused, Err(Status::LANEPIPE_E_STATE));
     assert_eq!(pool.set_live_shards(1), Err(Status::LANEPIPE_E_STATE));
-    assert_eq!(pool.set_warm_target(0, 1), Err(Status::LANEPIPE_E_STATE));
     assert_eq!(pool.set_memory(crate::pool::MemoryContext::default()), Err(Status::LANEPIPE_E_STATE));
     pool.end_run();
     // SAFETY: as above.

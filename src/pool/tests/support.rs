@@ -126,6 +126,7 @@ pub fn config() -> PoolConfig {
         done_capacity: 4,
         recycled_capacity: 4,
         strict: false,
+        untracked: false,
         check_overlap: false,
         block_granularity: 1,
         logger: Logger::default(),

@@ -1,11 +1,11 @@
 //! The device half of both queues, as the contract describes it, and the host's callbacks.
 
 use super::world::{BUFFER_SIZE, ENTRY_WORDS, PATIENCE, World, mix, set_role};
-use crate::layout::Words64;
+use crate::layout::{Gate, Gates, Words64};
 use crate::pool::ledger::Place;
 use crate::pool::{Buffer, Pool};
 use crate::profiler::{Entry, Free, Hooks, Ready, Role, Site, ThreadBody};
-use crate::sync::{Word32, Word64};
+use crate::sync::{RawWord32, Word32, Word64};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
@@ -34,6 +34,14 @@ pub struct DeviceQueue {
     pub producers: Vec<(u32, Free, Producer)>,
     steps: u64,
     pub nulls: u64,
+    gates: Gates<RawWord32>,
+    /// The last step published, so the push gate may hold the lane.
+    published: bool,
+    /// The signal of the wait for room has been raised; likewise of each producer's wait for a buffer.
+    waits_for_room: bool,
+    waits_for_buffer: Vec<bool>,
+    /// Waits for a buffer that raised the signal.
+    pub signals: u64,
 }
 
 impl DeviceQueue {
@@ -47,6 +55,27 @@ impl DeviceQueue {
             number,
             steps: 0,
             nulls: 0,
+            gates: world.device_gates(),
+            published: false,
+            waits_for_room: false,
+            waits_for_buffer: vec![false; world.plan.instances_per_queue as usize],
+            signals: 0,
+        }
+    }
+
+    /// Whether a gate holds the lane of producer `position`.
+    fn is_parked(&mut self, position: usize) -> bool {
+        if !self.world.plan.gates {
+            return false;
+        }
+        self.published &= self.gates.push.freeze.load(Ordering::Acquire) != 0;
+        self.published || self.waits_for_buffer[position] && self.gates.pop.freeze.load(Ordering::Acquire) != 0
+    }
+
+    fn signal(&mut self, gate: Gate<RawWord32>) {
+        if self.world.plan.gates {
+            self.signals += 1;
+            gate.contended.store(1, Ordering::Release);
         }
     }
 
@@ -84,6 +113,9 @@ impl DeviceQueue {
 
     /// Lets one producer do what it can; whether it did anything.
     pub fn step(&mut self, position: usize) -> bool {
+        if self.is_parked(position) {
+            return false;
+        }
         let tail = self.ready.tail.load(Ordering::Relaxed);
         let next = (tail + 1) % self.ready.capacity;
         let (instance, free, producer) = &mut self.producers[position];
@@ -93,11 +125,21 @@ impl DeviceQueue {
         }
         let Some(dev) = producer.current else {
             producer.current = take(&self.world, &self.pool, instance, free);
-            return producer.current.is_some();
+            let took = producer.current.is_some();
+            if !took && !self.waits_for_buffer[position] {
+                self.signal(self.gates.pop);
+            }
+            self.waits_for_buffer[position] = !took;
+            return took;
         };
         if self.ready.head.load(Ordering::Acquire) == next {
+            if !std::mem::replace(&mut self.waits_for_room, true) {
+                self.signal(self.gates.push);
+            }
             return false;
         }
+        self.waits_for_room = false;
+        let (_, _, producer) = &mut self.producers[position];
         let chance = mix(&[self.world.plan.seed, 2, u64::from(self.number), self.steps]) % 1000;
         let is_null = chance < self.world.plan.null_entries;
         let sequence = producer.sequence;
@@ -120,6 +162,7 @@ impl DeviceQueue {
             self.ready.entries.with(at, |word| word.store(value, Ordering::Relaxed));
         }
         self.ready.tail.store(next, Ordering::Release);
+        self.published = true;
         true
     }
 
@@ -198,6 +241,12 @@ pub struct HostHooks {
     pub waiting: AtomicU32,
     inside: Vec<AtomicBool>,
     calls: AtomicU64,
+    /// What the subsystem says about opening the gates.
+    pub agreed: AtomicBool,
+    /// Freezes that came to their refill.
+    pub refreshed: AtomicU32,
+    /// Shards that were reported idle.
+    pub idle_reports: Mutex<Vec<u32>>,
 }
 
 impl HostHooks {
@@ -211,6 +260,9 @@ impl HostHooks {
             waiting: AtomicU32::new(0),
             inside: (0..64).map(|_| AtomicBool::new(false)).collect(),
             calls: AtomicU64::new(0),
+            agreed: AtomicBool::new(true),
+            refreshed: AtomicU32::new(0),
+            idle_reports: Mutex::default(),
             world: world.clone(),
             pool: pool.clone(),
         }
@@ -335,6 +387,22 @@ impl Hooks for SharedHooks {
             std::thread::sleep(Duration::from_micros(lot / 4 % plan.slow_collect));
         }
         hooks.inside[shard as usize].store(false, Ordering::Relaxed);
+    }
+
+    fn kind_of(&self, _: u32, buffer: &Buffer, _: *const u8) -> u32 {
+        buffer.kind
+    }
+
+    fn release_ready(&self) -> bool {
+        self.0.agreed.load(Ordering::Relaxed)
+    }
+
+    fn refresh(&self) {
+        self.0.refreshed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn idle(&self, shard: u32) {
+        self.0.idle_reports.lock().unwrap().push(shard);
     }
 
     fn spawn(&self, role: Role, index: u32, body: ThreadBody) -> Option<usize> {

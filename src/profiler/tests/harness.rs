@@ -33,6 +33,7 @@ impl Harness {
             done_capacity: plan.done,
             recycled_capacity: plan.recycled,
             strict: false,
+            untracked: false,
             check_overlap: false,
             block_granularity: 1,
             logger: Logger::default(),
@@ -52,14 +53,22 @@ impl Harness {
             warm_target: plan.warm_target,
             max_buffers: plan.max_buffers,
         };
+        let known = if plan.known_instances == 0 { plan.instances() } else { plan.known_instances };
         let config = Config {
             queues: (0..plan.queues).map(queue).collect(),
-            instances: (0..plan.instances()).map(instance).collect(),
+            instances: (0..known).map(instance).collect(),
+            max_instances: plan.instances(),
             kinds: (0..plan.kinds).map(kind).collect(),
             collect_batch: plan.collect_batch,
             poll_min_ns: plan.poll_min.as_nanos() as u64,
             poll_max_ns: plan.poll_max.as_nanos() as u64,
             quiet_ns: 1_000_000,
+            idle_ns: plan.idle_ns,
+            copy_tries: 3,
+            gates: plan.gates.then(|| world.host_gates()),
+            merged_sentinel: plan.merged_sentinel,
+            prefilled: false,
+            eager: plan.eager,
             hooks: Box::new(SharedHooks(hooks.clone())),
         };
         Self {

@@ -1,6 +1,6 @@
 //! What the simulated device and the host share in a test: memory, faults, and the books of both sides.
 
-use crate::layout::{FreePort, RawWords64, ReadyPort};
+use crate::layout::{FreePort, Gate, Gates, RawWords64, ReadyPort};
 use crate::pool::{MemoryContext, MemoryOps};
 use crate::profiler::{Free, Ready, Role};
 use crate::sync::RawWord32;
@@ -58,6 +58,14 @@ pub struct Plan {
     pub slow_collect: u64,
     pub poll_min: Duration,
     pub poll_max: Duration,
+    /// Common-mode backpressure, which the device obeys.
+    pub gates: bool,
+    /// The replenish thread polls.
+    pub merged_sentinel: bool,
+    pub eager: bool,
+    pub idle_ns: u64,
+    /// Instances that the profiler knows from the start; 0: all.
+    pub known_instances: u32,
 }
 
 impl Default for Plan {
@@ -91,6 +99,11 @@ impl Default for Plan {
             slow_collect: 0,
             poll_min: Duration::from_micros(50),
             poll_max: Duration::from_millis(1),
+            gates: false,
+            merged_sentinel: false,
+            eager: false,
+            idle_ns: 0,
+            known_instances: 0,
         }
     }
 }
@@ -117,8 +130,13 @@ impl Plan {
         2 + self.slots as usize
     }
 
-    fn words(&self) -> usize {
+    /// 64-bit words before those of the gates.
+    fn gate_words(&self) -> usize {
         self.queues as usize * self.queue_words() + self.instances() as usize * self.instance_words()
+    }
+
+    fn words(&self) -> usize {
+        self.gate_words() + 4
     }
 }
 
@@ -250,6 +268,22 @@ impl World {
                 slot_count: self.plan.slots,
             }
         }
+    }
+
+    fn gates_at(&self, region: &[AtomicU64]) -> Gates<RawWord32> {
+        let base = self.plan.gate_words();
+        // SAFETY: as for `ready_at`.
+        let word = |index: usize| unsafe { RawWord32::new(region[base + index].as_ptr().cast()) };
+        let gate = |index| Gate { freeze: word(index), contended: word(index + 1) };
+        Gates { push: gate(0), pop: gate(2) }
+    }
+
+    pub fn host_gates(&self) -> Gates<RawWord32> {
+        self.gates_at(self.host_region())
+    }
+
+    pub fn device_gates(&self) -> Gates<RawWord32> {
+        self.gates_at(&self.device)
     }
 
     fn host_region(&self) -> &[AtomicU64] {
