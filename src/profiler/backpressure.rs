@@ -23,6 +23,14 @@
 //! thread that takes its turn later sees what came before they were given back (`turn.T1` → `turn.T2`), the shut gate among
 //! it, and leaves the free queues alone. A drain thread that waits for room in its ready ring has no turn.
 //!
+//! A drain thread that is turned away forgets the free queue it came for: either the refill fills it, or the driver finds it
+//! empty after it has opened the gates and given the turns back, and hands it over. So the driver's look and the drain
+//! thread's try must not miss each other:
+//!
+//! | edge | from | to | carries | model that fails when weakened |
+//! | --- | --- | --- | --- | --- |
+//! | `profiler.B1` ↔ `profiler.B2` | drain: what it knows of the free queue; SeqCst fence B1; second try | driver: opens, gives the turns back; SeqCst fence B2; look at the free queues | one of them sees the other | `loom_turned_away` |
+//!
 //! # Failure exits
 //!
 //! | exit | what holds |
@@ -37,9 +45,33 @@ use crate::layout::{Gate, Gates, Link, Words64};
 use crate::log;
 use crate::pool::{GateMemory, GatesMemory, LaneTurns, Pool};
 use crate::status::Status;
-use crate::sync::Word32;
 use crate::sync::atomic::Ordering;
+use crate::sync::{Edge, Held, Turn, Word32};
 use core::marker::PhantomData;
+
+const B1: Edge = Edge::new("profiler.B1", Ordering::SeqCst);
+const B2: Edge = Edge::new("profiler.B2", Ordering::SeqCst);
+
+/// A drain thread's turn at the lanes of its shard; `None` while they belong to the driver, who will look at the free queue
+/// that the caller has in mind.
+pub(super) fn enter_lanes(turn: &Turn, is_frozen: impl Fn() -> bool) -> Option<Held<'_>> {
+    let attempt = || {
+        let lanes = turn.enter()?;
+        // After the turn was taken: see the module documentation.
+        if is_frozen() { None } else { Some(lanes) }
+    };
+    attempt().or_else(|| {
+        // [B1] SeqCst fence: Dekker with [B2].
+        B1.fence();
+        attempt()
+    })
+}
+
+/// To be called when the gates are open and the turns given back, before the look for free queues that stay empty. Driver.
+pub(super) fn order_hand_over() {
+    // [B2] SeqCst fence: Dekker with [B1].
+    B2.fence();
+}
 
 /// The driver's hold on the gates of one shared region.
 pub(crate) struct Backpressure<'a, W, S, L> {
