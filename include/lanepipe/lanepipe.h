@@ -593,6 +593,8 @@ typedef struct lanepipe_site_t {
     size_t content_size;
     // Points at zeroed memory of the pool's payload size, to be filled by the callback.
     void *payload;
+    // Device address of the buffer, preset to the entry's. In an untracked pool the callback may name another one.
+    void *dev;
 } lanepipe_site_t;
 #endif
 
