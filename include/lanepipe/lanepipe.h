@@ -133,6 +133,16 @@
 #endif
 
 #if defined(LANEPIPE_HOST)
+// As `lanepipe_site_t::instance`: the entry is acceptable, but there is no free queue to fill. Untracked pools only.
+#define LANEPIPE_NO_FREE_QUEUE (UINT32_MAX - 1)
+#endif
+
+#if defined(LANEPIPE_HOST)
+// As `lanepipe_instance_t::queue`: not known yet; that of its first entry counts. Untracked pools only.
+#define LANEPIPE_ANY_QUEUE UINT32_MAX
+#endif
+
+#if defined(LANEPIPE_HOST)
 // Role of a thread: polls device words, one per profiler.
 #define LANEPIPE_ROLE_SENTINEL 0
 #endif
@@ -532,7 +542,7 @@ typedef struct lanepipe_instance_t {
     struct lanepipe_free_queue_t free_queue;
     // Its kind.
     uint32_t kind;
-    // The ready queue on which it publishes.
+    // The ready queue on which it publishes, or `LANEPIPE_ANY_QUEUE`.
     uint32_t queue;
 } lanepipe_instance_t;
 #endif
@@ -543,7 +553,7 @@ typedef struct lanepipe_kind_t {
     // Bytes of a buffer; no more than any buffer of the kind has, whoever allocated it. 0 if an instance that is added later
     // is to tell.
     size_t buffer_size;
-    // Buffers in one allocated block, 1 or more.
+    // Buffers in one allocated block, 1 or more; with an untracked pool 0 is allowed, and only watermarks allocate then.
     uint32_t batch_size;
     // Buffers below which a lane is refilled by allocation; 0: never.
     uint32_t warm_target;
@@ -575,10 +585,10 @@ typedef struct lanepipe_entry_t {
 #if defined(LANEPIPE_HOST)
 // What `resolve` answers for an entry.
 typedef struct lanepipe_site_t {
-    // Index of the instance that published the entry, or `LANEPIPE_REJECT`, which it is preset to.
+    // Index of the instance that published the entry, `LANEPIPE_REJECT`, which it is preset to, or `LANEPIPE_NO_FREE_QUEUE`.
     uint32_t instance;
-    // Must be left 0.
-    uint32_t reserved;
+    // Kind of the buffer with `LANEPIPE_NO_FREE_QUEUE`; else not looked at.
+    uint32_t kind;
     // Bytes of contents to bring to the host before the buffer is collected, up to the kind's `buffer_size`.
     size_t content_size;
     // Points at zeroed memory of the pool's payload size, to be filled by the callback.

@@ -101,7 +101,7 @@ impl Profiler {
     /// `LANEPIPE_E_INVALID` for numbers out of range, `LANEPIPE_E_DUPLICATE` for a free queue that a tracked pool's profiler
     /// knows under another kind, `LANEPIPE_E_TOO_LARGE` beyond `max_instances`, `LANEPIPE_E_NO_MEMORY`.
     pub fn add_instance(&self, instance: Instance, buffer_size: usize) -> Result<u32, Status> {
-        self.config.check_instance(&instance).map_err(|problem| problem.status)?;
+        self.config.check_instance(&instance, self.pool.config().untracked).map_err(|problem| problem.status)?;
         self.instances.add(instance, buffer_size)
     }
 
@@ -275,7 +275,7 @@ impl Profiler {
                 Refill::Starved | Refill::Failed(..) => served.mark_hungry(),
                 // Asks for nothing: who knows what it has.
                 Refill::Corrupt(head) => {
-                    let count = self.stats.queues[served.instance.queue as usize].corrupt.add(1);
+                    let count = self.stats.queues[served.queue() as usize].corrupt.add(1);
                     let what = format_args!("start: head {head} of the free queue of instance {number} is impossible");
                     self.pool.logger().log_occurrence(log::ERROR, count, what);
                 }
@@ -284,8 +284,8 @@ impl Profiler {
     }
 
     fn fill(&self, link: &SharedLink, served: &Served) -> Refill {
-        let Instance { kind, queue, .. } = served.instance;
-        let shard = queue % self.pool.live_shards();
+        let kind = served.instance.kind;
+        let shard = served.queue() % self.pool.live_shards();
         let config = &self.config.kinds[kind as usize];
         let size = self.instances.buffer_size(kind);
         let Some(mut free) = self.instances.enter(served) else {

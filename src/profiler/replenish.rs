@@ -196,7 +196,7 @@ impl Replenish {
     /// Fills a free queue from its own shard's lane, then from the others', then from parked buffers, then from new blocks.
     /// The driver of the gates, with all turns.
     fn refill(&mut self, run: &Run, served: &Served) -> u64 {
-        let (kind, own) = (served.instance.kind, run.shard_of(&served.instance));
+        let (kind, own) = (served.instance.kind, run.shard_of(served));
         let mut total = 0;
         // Turned away only by an alias that is at it, which a freeze excludes.
         let Some(mut free) = run.instances.enter(served) else {
@@ -221,7 +221,7 @@ impl Replenish {
                 };
                 let count = run.stats.gates.refill_failed.add(1);
                 let what = "a free queue could not be filled within a freeze";
-                let (queue, value) = (served.instance.queue, u64::from(value));
+                let (queue, value) = (served.queue(), u64::from(value));
                 run.report(status, Role::Replenish, queue, value, count, what);
                 return total + u64::from(published);
             }
@@ -260,7 +260,7 @@ fn hand_over_empty(run: &Run) {
         let tail = free.tail.load(Ordering::Relaxed);
         if free.head(&run.link) == Ok(tail) {
             served.mark_hungry();
-            shards |= 1 << run.shard_of(&served.instance);
+            shards |= 1 << run.shard_of(served);
         }
     }
     for (shard, bell) in run.drain_bells.iter().enumerate() {
@@ -274,7 +274,7 @@ fn hand_over_empty(run: &Run) {
 pub(super) fn conclude(run: &Run) {
     for (_, served) in run.instances.iter() {
         if let Some(mut free) = run.instances.enter(served) {
-            free.conclude(&run.pool, &run.link, run.shard_of(&served.instance), LAST_TRIES);
+            free.conclude(&run.pool, &run.link, run.shard_of(served), LAST_TRIES);
         }
     }
     if let Some(gates) = &run.config.gates {

@@ -2,9 +2,9 @@
 
 use super::announce::{DrainBell, Progress};
 use super::circulation::Circulation;
-use super::config::{Config, Instance, Role};
+use super::config::{Config, Role};
 use super::fault::FaultRecord;
-use super::instances::Instances;
+use super::instances::{Instances, Served};
 use super::shared_link::SharedLink;
 use super::stats::Stats;
 use crate::event::EventCount;
@@ -115,8 +115,8 @@ impl Run {
     }
 
     /// The shard whose drain thread serves `instance`.
-    pub(super) fn shard_of(&self, instance: &Instance) -> u32 {
-        instance.queue % self.shards
+    pub(super) fn shard_of(&self, instance: &Served) -> u32 {
+        instance.queue() % self.shards
     }
 
     /// Notes that a thread of `role` is about to end.
