@@ -419,7 +419,7 @@ impl Drain {
         };
         let stats = &run.stats.queues[queue as usize];
         let Some(_lanes) = run.lanes_of(self.shard) else {
-            // A freeze is on, and its refill serves the queue.
+            // A freeze is on: its refill serves the queue, or it is handed over at the end.
             return false;
         };
         let Some(mut free) = run.instances.enter(served) else {

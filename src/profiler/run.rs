@@ -1,6 +1,7 @@
 //! What the threads of one run share.
 
 use super::announce::{DrainBell, Progress};
+use super::backpressure::enter_lanes;
 use super::circulation::Circulation;
 use super::config::{Config, Role};
 use super::fault::FaultRecord;
@@ -12,7 +13,7 @@ use crate::log;
 use crate::pool::Pool;
 use crate::status::Status;
 use crate::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use crate::sync::{CachePadded, Edge, Turn};
+use crate::sync::{CachePadded, Edge, Held};
 use std::sync::Arc;
 
 const S1: Edge = Edge::new("profiler.S1", Ordering::Release);
@@ -107,11 +108,8 @@ impl Run {
     }
 
     /// The lanes of `shard` for its drain thread to take from; `None` while they belong to the driver of the gates.
-    pub(super) fn lanes_of(&self, shard: u32) -> Option<LanesTurn<'_>> {
-        let turn = self.pool.lane_turn(shard);
-        let lanes = turn.take().then_some(LanesTurn(turn))?;
-        // After the turn was taken: see `backpressure`.
-        (!self.is_frozen()).then_some(lanes)
+    pub(super) fn lanes_of(&self, shard: u32) -> Option<Held<'_>> {
+        enter_lanes(self.pool.lane_turn(shard), || self.is_frozen())
     }
 
     /// The shard whose drain thread serves `instance`.
@@ -141,14 +139,5 @@ impl Run {
             count,
             format_args!("{role:?} {index}: {what} ({value:#x}): {status:?}"),
         );
-    }
-}
-
-/// A drain thread's turn at the lanes of its shard.
-pub(super) struct LanesTurn<'a>(&'a Turn);
-
-impl Drop for LanesTurn<'_> {
-    fn drop(&mut self) {
-        self.0.give_back();
     }
 }

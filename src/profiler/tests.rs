@@ -8,4 +8,5 @@ mod harness;
 mod idle;
 mod lifecycle;
 mod supply;
+mod turns;
 mod world;

@@ -183,6 +183,8 @@ pub struct World {
     pub break_tails: AtomicBool,
     /// Reads of free-queue tails fail.
     pub hide_tails: AtomicBool,
+    /// Reads of free-queue heads fail.
+    pub hide_heads: AtomicBool,
     /// Copies by role; the last is everybody else.
     copies: [AtomicU32; 5],
     pub blocks_given: AtomicU32,
@@ -216,6 +218,7 @@ impl World {
             break_reads: AtomicBool::new(false),
             break_tails: AtomicBool::new(false),
             hide_tails: AtomicBool::new(false),
+            hide_heads: AtomicBool::new(false),
             copies: Default::default(),
             blocks_given: AtomicU32::new(0),
             blocks_refused: AtomicU32::new(0),
@@ -348,9 +351,8 @@ impl World {
     /// Ends all faults.
     pub fn heal(&self) {
         self.healed.store(true, Ordering::Relaxed);
-        for flag in
-            [&self.break_writes, &self.break_reads, &self.break_tails, &self.hide_tails, &self.refuse_all_blocks]
-        {
+        let transfers = [&self.break_writes, &self.break_reads, &self.break_tails, &self.hide_tails, &self.hide_heads];
+        for flag in transfers.into_iter().chain([&self.refuse_all_blocks]) {
             flag.store(false, Ordering::Relaxed);
         }
     }
@@ -376,6 +378,11 @@ impl World {
     fn is_tail(&self, dev: u64) -> bool {
         let tail = |instance| self.device_free(instance).tail.address().cast();
         (0..self.plan.instances()).any(|instance| tail(instance) == self.memory_at(dev))
+    }
+
+    fn is_head(&self, dev: u64) -> bool {
+        let head = |instance| self.device_free(instance).head.address().cast();
+        (0..self.plan.instances()).any(|instance| head(instance) == self.memory_at(dev))
     }
 
     fn count_copy(&self) {
@@ -470,8 +477,9 @@ impl MemoryOps for Ops {
     unsafe fn copy_from_device(&self, destination: *mut u8, dev: u64, size: usize) -> bool {
         let world = &self.0;
         world.count_copy();
-        let broken =
-            world.break_reads.load(Ordering::Relaxed) || world.hide_tails.load(Ordering::Relaxed) && world.is_tail(dev);
+        let broken = world.break_reads.load(Ordering::Relaxed)
+            || world.hide_tails.load(Ordering::Relaxed) && world.is_tail(dev)
+            || world.hide_heads.load(Ordering::Relaxed) && world.is_head(dev);
         if broken || world.fails(world.plan.fail_read, world.plan.burst) {
             return false;
         }
