@@ -66,6 +66,9 @@ pub struct Plan {
     pub idle_ns: u64,
     /// Instances that the profiler knows from the start; 0: all.
     pub known_instances: u32,
+    /// As the C++ runtime's own headers use the library: an untracked pool, all flags, free queues filled by hand before each
+    /// start, and instances of which only the first entry tells the ready queue.
+    pub compat: bool,
 }
 
 impl Default for Plan {
@@ -104,6 +107,7 @@ impl Default for Plan {
             eager: false,
             idle_ns: 0,
             known_instances: 0,
+            compat: false,
         }
     }
 }
@@ -188,6 +192,8 @@ pub struct World {
     /// Copies by role; the last is everybody else.
     copies: [AtomicU32; 5],
     pub blocks_given: AtomicU32,
+    /// Buffers in them.
+    pub buffers_given: AtomicU32,
     pub blocks_refused: AtomicU32,
     pub refuse_all_blocks: AtomicBool,
     /// Buffers that the device took from free queues and has not published.
@@ -221,6 +227,7 @@ impl World {
             hide_heads: AtomicBool::new(false),
             copies: Default::default(),
             blocks_given: AtomicU32::new(0),
+            buffers_given: AtomicU32::new(0),
             blocks_refused: AtomicU32::new(0),
             refuse_all_blocks: AtomicBool::new(false),
             with_device: Mutex::default(),
@@ -440,6 +447,7 @@ impl MemoryOps for Ops {
         world.blocks_given.fetch_add(1, Ordering::Relaxed);
         let block = zeroed(size.div_ceil(8));
         let address = block.as_ptr() as u64;
+        world.buffers_given.fetch_add((size / BUFFER_SIZE) as u32, Ordering::Relaxed);
         world.blocks.lock().unwrap().push(block);
         address + world.offset()
     }
@@ -452,7 +460,18 @@ impl MemoryOps for Ops {
         0
     }
 
-    fn free(&self, _dev: u64) {}
+    fn free(&self, dev: u64) {
+        let world = &self.0;
+        let memory = world.memory_at(dev) as u64;
+        let size = world
+            .blocks
+            .lock()
+            .unwrap()
+            .iter()
+            .find(|block| block.as_ptr() as u64 == memory)
+            .map_or(0, |b| b.len() * 8);
+        world.buffers_given.fetch_sub((size / BUFFER_SIZE) as u32, Ordering::Relaxed);
+    }
 
     fn copies(&self) -> bool {
         self.0.plan.copies
