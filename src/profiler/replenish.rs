@@ -117,7 +117,7 @@ impl Replenish {
                 } else if demand > present && in_flight == 0 {
                     config.batch_size
                 } else {
-                    continue;
+                    0
                 };
                 // What is too much for the lane is parked, and comes back when there is room.
                 let room = if run.config.eager { wanted } else { capacity - present };
@@ -125,6 +125,7 @@ impl Replenish {
                 if wanted != 0 && self.allocate_block(run, kind, Some(shard), wanted) {
                     allocated = true;
                 } else if demand > present {
+                    // Not only when nothing is on its way: a collector may take its time.
                     request(run, kind);
                 }
             }
