@@ -1,7 +1,7 @@
 //! The replenish thread: the only mover from done rings to lanes, and the only allocator. It also drives the gates, and
 //! does the sentinel's work where there is no sentinel thread.
 
-use super::backpressure::Backpressure;
+use super::backpressure::{Backpressure, order_hand_over};
 use super::config::Role;
 use super::instances::Served;
 use super::refill::Refill;
@@ -251,17 +251,20 @@ fn is_drained(run: &Run) -> bool {
     })
 }
 
-/// Tells the drain threads of the free queues that stay empty: the device's signal is used up, so they see to them.
+/// Tells the drain threads of the free queues that stay empty, or may: the device's signal is used up, so they see to them.
 fn hand_over_empty(run: &Run) {
+    order_hand_over();
     let mut shards = 0u64;
     for (_, served) in run.instances.iter() {
         let free = &served.instance.free;
         // Relaxed: the host's own word.
         let tail = free.tail.load(Ordering::Relaxed);
-        if free.head(&run.link) == Ok(tail) {
-            served.mark_hungry();
-            shards |= 1 << run.shard_of(served);
+        // One whose head cannot be read is the likeliest of all: its refill has failed.
+        if free.head(&run.link).is_ok_and(|head| head != tail) {
+            continue;
         }
+        served.mark_hungry();
+        shards |= 1 << run.shard_of(served);
     }
     for (shard, bell) in run.drain_bells.iter().enumerate() {
         if shards & 1 << shard != 0 {

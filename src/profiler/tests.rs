@@ -1,5 +1,6 @@
 //! Tests of the profiler against a simulated device with threads of its own.
 
+mod compat;
 mod delivery;
 mod device;
 mod faults;
@@ -8,4 +9,5 @@ mod harness;
 mod idle;
 mod lifecycle;
 mod supply;
+mod turns;
 mod world;

@@ -12,7 +12,7 @@ mod word;
 
 pub use crossbeam_utils::CachePadded;
 pub use edge::Edge;
-pub use turn::Turn;
+pub use turn::{Held, Turn};
 pub use word::{RawWord32, RawWord64, Word32, Word64};
 
 /// Where no thread can fence for another.
