@@ -152,13 +152,7 @@ impl Profiler {
         if !self.config.prefilled {
             self.fill_free_queues();
         }
-        let run = Arc::new(Run::new(
-            self.pool.clone(),
-            self.config.clone(),
-            self.stats.clone(),
-            self.fault.clone(),
-            self.instances.clone(),
-        ));
+        let run = Arc::new(self.new_run());
         let mut starting = Active { run, threads: Vec::new(), phase: 0 };
         let spawned = self.spawn_all(&mut starting);
         starting.run.give_order(spawned.is_ok());
@@ -203,6 +197,12 @@ impl Profiler {
     #[cfg(all(test, not(loom)))]
     pub(super) fn current_run(&self) -> Option<Arc<Run>> {
         self.active.lock().as_ref().map(|active| active.run.clone())
+    }
+
+    /// What the threads of a run will share; none of them exists.
+    pub(super) fn new_run(&self) -> Run {
+        let Self { pool, config, stats, fault, instances, .. } = self;
+        Run::new(pool.clone(), config.clone(), stats.clone(), fault.clone(), instances.clone())
     }
 
     fn check_heads(&self) -> Result<(), Status> {
