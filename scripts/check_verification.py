@@ -13,7 +13,8 @@ import re
 import sys
 from pathlib import Path
 
-import mutants
+sys.dont_write_bytecode = True
+import mutants  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENT = ROOT / "docs/verification.md"

@@ -2,9 +2,11 @@
 
 use super::harness::Harness;
 use super::world::Plan;
+use crate::profiler::backpressure::enter_lanes;
 use crate::profiler::config::KindConfig;
 use crate::profiler::instances::Instances;
 use crate::profiler::{Instance, MAX_INSTANCES};
+use crate::sync::Turn;
 
 /// H19: a drain thread that finds the lanes with the driver of the gates does not give the driver's turn back.
 #[test]
@@ -44,4 +46,13 @@ fn a_free_queue_stays_with_its_owner_when_an_alias_is_turned_away() {
     }
     drop(owner);
     assert!(instances.enter(served(1)).is_some());
+}
+
+/// While a gate is shut the lanes are not a drain thread's, though nobody has their turn.
+#[test]
+fn a_drain_thread_gets_no_lanes_while_a_gate_is_shut() {
+    let turn = Turn::new();
+    assert!(enter_lanes(&turn, || true).is_none());
+    assert!(!turn.is_taken());
+    assert!(enter_lanes(&turn, || false).is_some());
 }
