@@ -2,6 +2,7 @@
 
 use super::harness::Harness;
 use super::world::{Plan, mix};
+use std::sync::atomic::Ordering;
 
 fn plan(seed: u64) -> Plan {
     let pick = |salt, choices: &[u32]| choices[mix(&[seed, salt]) as usize % choices.len()];
@@ -59,4 +60,35 @@ fn nothing_is_lost_while_transfers_fail() {
         harness.stop();
         harness.verify();
     }
+}
+
+/// W5: a saturated pipeline with tiny rings does not grow without bound, whatever is parked on the way.
+#[test]
+fn a_saturated_pipeline_stops_growing() {
+    let mut harness = Harness::new(Plan {
+        compat: true,
+        gates: true,
+        queues: 4,
+        shards: 4,
+        instances_per_queue: 4,
+        slots: 4,
+        host_ready: 8,
+        done: 7,
+        recycled: 5,
+        warm_target: 5,
+        batch_size: 4,
+        collect_batch: 1,
+        slow_collect: 50,
+        ..Plan::default()
+    });
+    harness.start();
+    let given = |harness: &Harness| harness.world.buffers_given.load(Ordering::Relaxed);
+    harness.publish(1000);
+    let settled = given(&harness);
+    harness.publish(5000);
+    let grown = given(&harness) - settled;
+    harness.stop();
+    harness.verify();
+    // Every place that can hold a buffer may come to hold one.
+    assert!(grown < 100, "{settled} buffers became {}", settled + grown);
 }
