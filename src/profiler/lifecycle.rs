@@ -140,7 +140,7 @@ impl Profiler {
         }
         for (_, served) in self.instances.iter() {
             if let Some(mut free) = self.instances.enter(served) {
-                free.renew();
+                free.renew(&self.pool);
             }
         }
         // Before the run takes stock of the buffers that are on their way.
