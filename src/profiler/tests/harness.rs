@@ -67,7 +67,7 @@ impl Harness {
             copy_tries: if plan.compat { 1 } else { 3 },
             gates: plan.gates.then(|| world.host_gates()),
             merged_sentinel: plan.merged_sentinel || plan.compat,
-            prefilled: plan.compat,
+            prefilled: plan.prefilled || plan.compat,
             eager: plan.eager || plan.compat,
             hooks: Box::new(SharedHooks(hooks.clone())),
         };
