@@ -24,7 +24,7 @@ function(lanepipe_swap target)
     set(header_BUFFER_POOL host/buffer_pool_manager.h)
     set(header_PROFILER host/profiler_base.h)
 
-    set(units ${ARGN})
+    set(units "${ARGN}")
     set(how "")
     if(units STREQUAL "")
         foreach(unit IN LISTS known)

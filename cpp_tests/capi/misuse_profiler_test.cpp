@@ -67,6 +67,13 @@ const BadProfiler kBadProfilers[] = {
     {"collect_batch", [](Draft &at) { at.config.collect_batch = LANEPIPE_MAX_COLLECT + 1; }},
     {"collect_batch", [](Draft &at) { at.config.collect_batch = UINT32_MAX; }},
     {"reserved", [](Draft &at) { at.config.reserved = 1; }},
+    {"flags", [](Draft &at) { at.config.flags = 8; }},
+    {"max_instances", [](Draft &at) { at.config.max_instances = LANEPIPE_MAX_INSTANCES + 1; }},
+    {"max_instances", [](Draft &at) { at.config.max_instances = 1; }},
+    {"backpressure", [](Draft &at) { at.config.backpressure = 2; }},
+    {"backpressure", [](Draft &at) { at.config.backpressure = UINT32_MAX; }},
+    {"gate", [](Draft &at) { at.config.backpressure = LANEPIPE_BACKPRESSURE_COMMON; }, kNull},
+    {"free queue", [](Draft &at) { at.instances[1].free_queue = at.instances[0].free_queue; }},
     {"poll_min_ns", [](Draft &at) { at.config.poll_min_ns = 2000000; }},
     {"poll_min_ns",
      [](Draft &at) {
@@ -160,6 +167,10 @@ TEST(ProfilerNull, EveryFunctionRefusesNullAndUnknownSizes) {
     shard.struct_size = sizeof shard;
     lanepipe_fault_t fault{};
     fault.struct_size = sizeof fault;
+    lanepipe_gate_stats_t gates{};
+    gates.struct_size = sizeof gates;
+    uint32_t index = 77;
+    lanepipe_instance_t instance{};
     EXPECT_STATUS(LANEPIPE_OK, lanepipe_profiler_destroy(nullptr));
     EXPECT_REFUSED(global, LANEPIPE_E_NULL, lanepipe_profiler_start(nullptr));
     EXPECT_REFUSED(global, LANEPIPE_E_NULL, lanepipe_profiler_stop(nullptr, 0));
@@ -167,6 +178,8 @@ TEST(ProfilerNull, EveryFunctionRefusesNullAndUnknownSizes) {
     EXPECT_REFUSED(global, LANEPIPE_E_NULL, lanepipe_profiler_get_queue_stats(nullptr, 0, &queue));
     EXPECT_REFUSED(global, LANEPIPE_E_NULL, lanepipe_profiler_get_shard_stats(nullptr, 0, &shard));
     EXPECT_REFUSED(global, LANEPIPE_E_NULL, lanepipe_profiler_get_fault(nullptr, &fault));
+    EXPECT_REFUSED(global, LANEPIPE_E_NULL, lanepipe_profiler_get_gate_stats(nullptr, &gates));
+    EXPECT_REFUSED(global, LANEPIPE_E_NULL, lanepipe_profiler_add_instance(nullptr, &instance, 64, &index));
     EXPECT_EQ(state, 77u);
     EXPECT_STATUS(LANEPIPE_OK, lanepipe_log_set_global(nullptr));
 
@@ -177,6 +190,12 @@ TEST(ProfilerNull, EveryFunctionRefusesNullAndUnknownSizes) {
     EXPECT_REFUSED(log, LANEPIPE_E_NULL, lanepipe_profiler_get_queue_stats(rig.profiler, 0, nullptr));
     EXPECT_REFUSED(log, LANEPIPE_E_NULL, lanepipe_profiler_get_shard_stats(rig.profiler, 0, nullptr));
     EXPECT_REFUSED(log, LANEPIPE_E_NULL, lanepipe_profiler_get_fault(rig.profiler, nullptr));
+    EXPECT_REFUSED(log, LANEPIPE_E_NULL, lanepipe_profiler_get_gate_stats(rig.profiler, nullptr));
+    // An instance of null words, and no place for its index.
+    EXPECT_REFUSED(log, LANEPIPE_E_NULL, lanepipe_profiler_add_instance(rig.profiler, nullptr, 64, &index));
+    EXPECT_REFUSED(log, LANEPIPE_E_NULL, lanepipe_profiler_add_instance(rig.profiler, &instance, 64, &index));
+    EXPECT_REFUSED(log, LANEPIPE_E_NULL, lanepipe_profiler_add_instance(rig.profiler, &instance, 64, nullptr));
+    EXPECT_EQ(index, 77u);
     for (const uint32_t index : {2u, 64u, UINT32_MAX})
         EXPECT_REFUSED(log, LANEPIPE_E_INVALID, lanepipe_profiler_get_queue_stats(rig.profiler, index, &queue));
     for (const uint32_t index : {4u, 64u, UINT32_MAX})
@@ -186,14 +205,49 @@ TEST(ProfilerNull, EveryFunctionRefusesNullAndUnknownSizes) {
         queue.struct_size = changed(sizeof queue);
         shard.struct_size = changed(sizeof shard);
         fault.struct_size = changed(sizeof fault);
-        queue.taken = shard.collected = fault.count = kUntouched;
+        gates.struct_size = changed(sizeof gates);
+        queue.taken = shard.collected = fault.count = gates.freezes = kUntouched;
         EXPECT_REFUSED(log, LANEPIPE_E_STRUCT_SIZE, lanepipe_profiler_get_queue_stats(rig.profiler, 0, &queue));
         EXPECT_REFUSED(log, LANEPIPE_E_STRUCT_SIZE, lanepipe_profiler_get_shard_stats(rig.profiler, 0, &shard));
         EXPECT_REFUSED(log, LANEPIPE_E_STRUCT_SIZE, lanepipe_profiler_get_fault(rig.profiler, &fault));
+        EXPECT_REFUSED(log, LANEPIPE_E_STRUCT_SIZE, lanepipe_profiler_get_gate_stats(rig.profiler, &gates));
+        EXPECT_EQ(gates.freezes, kUntouched);
         EXPECT_EQ(queue.taken, kUntouched);
         EXPECT_EQ(shard.collected, kUntouched);
         EXPECT_EQ(fault.count, kUntouched);
     }
+}
+
+// Known free queues give their index, new ones are refused once there is no room, and numbers are checked.
+TEST(ProfilerInstances, AreAddedOnceAndChecked) {
+    Rig rig(two_queues());
+    rig.create();
+    Log &log = rig.pool.log;
+    uint32_t index = 77;
+    Draft draft(rig);
+    for (uint32_t known = 0; known < draft.config.instance_count; ++known) {
+        EXPECT_STATUS(LANEPIPE_OK, lanepipe_profiler_add_instance(rig.profiler, &draft.instances[known], 64, &index));
+        EXPECT_EQ(index, known);
+    }
+    index = 77;
+    lanepipe_instance_t bad = draft.instances[0];
+    bad.kind = 1 - bad.kind;
+    EXPECT_REFUSED(log, LANEPIPE_E_DUPLICATE, lanepipe_profiler_add_instance(rig.profiler, &bad, 64, &index));
+    bad = draft.instances[0];
+    bad.kind = 2;
+    EXPECT_REFUSED(log, LANEPIPE_E_INVALID, lanepipe_profiler_add_instance(rig.profiler, &bad, 64, &index));
+    bad = draft.instances[0];
+    bad.queue = 2;
+    EXPECT_REFUSED(log, LANEPIPE_E_INVALID, lanepipe_profiler_add_instance(rig.profiler, &bad, 64, &index));
+    bad = draft.instances[0];
+    bad.free_queue.slot_count = 0;
+    EXPECT_REFUSED(log, LANEPIPE_E_INVALID, lanepipe_profiler_add_instance(rig.profiler, &bad, 64, &index));
+    uint32_t words[2] = {};
+    bad = draft.instances[0];
+    bad.free_queue.head = &words[0];
+    bad.free_queue.tail = &words[1];
+    EXPECT_REFUSED(log, LANEPIPE_E_TOO_LARGE, lanepipe_profiler_add_instance(rig.profiler, &bad, 64, &index));
+    EXPECT_EQ(index, 77u);
 }
 
 TEST(ProfilerState, StopWithoutStartAndTwice) {

@@ -299,4 +299,70 @@ TEST_F(WrapperProfiler, RefusalHasADetailAndALogLine) {
     EXPECT_FALSE(sink.lines.empty());
 }
 
+// A handler with every optional member.
+struct FullHandler : Handler {
+    lanepipe::Profiler *profiler = nullptr;
+    const lanepipe_instance_t *late = nullptr;
+    std::atomic<uint32_t> kinds{0};
+    std::atomic<uint32_t> asked{0};
+    std::atomic<uint32_t> refreshed{0};
+    std::atomic<uint32_t> silent{0};
+
+    uint32_t kind_of(uint32_t shard, const lanepipe_buffer_t &buffer, const Payload &payload) {
+        EXPECT_EQ(shard, 0u);
+        EXPECT_EQ(payload.host, buffer.dev);
+        ++kinds;
+        return buffer.kind;
+    }
+    bool release_ready() {
+        ++asked;
+        return true;
+    }
+    void refresh() {
+        uint32_t index = 99;
+        EXPECT_EQ(profiler->add_instance(*late, 0, index), Status());
+        EXPECT_EQ(index, 0u);
+        ++refreshed;
+    }
+    void idle(uint32_t shard) {
+        EXPECT_EQ(shard, 0u);
+        ++silent;
+    }
+};
+
+// The gates shut when the device asks, and open again; the optional members of the handler are called.
+TEST_F(WrapperProfiler, CommonModeCallsTheOptionalMembers) {
+    uint32_t words[4] = {};
+    profiler_config.backpressure = LANEPIPE_BACKPRESSURE_COMMON;
+    profiler_config.gates = lanepipe_gates_t{&words[0], &words[1], &words[2], &words[3]};
+    profiler_config.flags = LANEPIPE_PROFILER_MERGED_SENTINEL;
+    profiler_config.instance_count = 0;
+    profiler_config.max_instances = 4;
+    profiler_config.idle_ns = 1'000'000;
+    Profiler profiler;
+    FullHandler full;
+    full.profiler = &profiler;
+    full.late = &instance;
+    ASSERT_EQ(Profiler::create(pool, profiler_config, full, threads, profiler), Status());
+    ASSERT_EQ(profiler.start(), Status());
+    // Nobody has told of the instance yet: the freeze's refresh does, and its refill gives the first buffers.
+    __atomic_store_n(&words[3], 1, __ATOMIC_RELEASE);
+    produce(1);
+    while (__atomic_load_n(&words[2], __ATOMIC_ACQUIRE) != 0 || full.silent == 0) {
+        std::this_thread::yield();
+    }
+    EXPECT_EQ(__atomic_load_n(&words[3], __ATOMIC_ACQUIRE), 0u);
+    ASSERT_EQ(profiler.stop(), Status());
+    EXPECT_EQ(full.values, std::vector<uint64_t>{1});
+    EXPECT_EQ(full.kinds, 1u);
+    EXPECT_GE(full.refreshed, 1u);
+    EXPECT_GE(full.asked, full.refreshed);
+    lanepipe::GateStats stats;
+    ASSERT_EQ(profiler.get_gate_stats(stats), Status());
+    EXPECT_EQ(stats.freezes, 1u);
+    EXPECT_GE(stats.refilled, 4u);
+    EXPECT_GT(stats.frozen_ns, 0u);
+    EXPECT_EQ(stats.push_failed + stats.refill_failed, 0u);
+}
+
 } // namespace

@@ -133,6 +133,16 @@
 #endif
 
 #if defined(LANEPIPE_HOST)
+// As `lanepipe_site_t::instance`: the entry is acceptable, but there is no free queue to fill. Untracked pools only.
+#define LANEPIPE_NO_FREE_QUEUE (UINT32_MAX - 1)
+#endif
+
+#if defined(LANEPIPE_HOST)
+// As `lanepipe_instance_t::queue`: not known yet; that of its first entry counts. Untracked pools only.
+#define LANEPIPE_ANY_QUEUE UINT32_MAX
+#endif
+
+#if defined(LANEPIPE_HOST)
 // Role of a thread: polls device words, one per profiler.
 #define LANEPIPE_ROLE_SENTINEL 0
 #endif
@@ -532,7 +542,7 @@ typedef struct lanepipe_instance_t {
     struct lanepipe_free_queue_t free_queue;
     // Its kind.
     uint32_t kind;
-    // The ready queue on which it publishes.
+    // The ready queue on which it publishes, or `LANEPIPE_ANY_QUEUE`.
     uint32_t queue;
 } lanepipe_instance_t;
 #endif
@@ -543,7 +553,7 @@ typedef struct lanepipe_kind_t {
     // Bytes of a buffer; no more than any buffer of the kind has, whoever allocated it. 0 if an instance that is added later
     // is to tell.
     size_t buffer_size;
-    // Buffers in one allocated block, 1 or more.
+    // Buffers in one allocated block, 1 or more; with an untracked pool 0 is allowed, and only watermarks allocate then.
     uint32_t batch_size;
     // Buffers below which a lane is refilled by allocation; 0: never.
     uint32_t warm_target;
@@ -575,14 +585,16 @@ typedef struct lanepipe_entry_t {
 #if defined(LANEPIPE_HOST)
 // What `resolve` answers for an entry.
 typedef struct lanepipe_site_t {
-    // Index of the instance that published the entry, or `LANEPIPE_REJECT`, which it is preset to.
+    // Index of the instance that published the entry, `LANEPIPE_REJECT`, which it is preset to, or `LANEPIPE_NO_FREE_QUEUE`.
     uint32_t instance;
-    // Must be left 0.
-    uint32_t reserved;
+    // Kind of the buffer with `LANEPIPE_NO_FREE_QUEUE`; else not looked at.
+    uint32_t kind;
     // Bytes of contents to bring to the host before the buffer is collected, up to the kind's `buffer_size`.
     size_t content_size;
     // Points at zeroed memory of the pool's payload size, to be filled by the callback.
     void *payload;
+    // Device address of the buffer, preset to the entry's. In an untracked pool the callback may name another one.
+    void *dev;
 } lanepipe_site_t;
 #endif
 
@@ -745,6 +757,8 @@ typedef struct lanepipe_queue_stats_t {
     uint64_t transfer_failed;
     // Scans that found indices out of range.
     uint64_t corrupt;
+    // Most elements that the ready ring held right after one of the queue's was added.
+    uint64_t ready_peak;
 } lanepipe_queue_stats_t;
 #endif
 
@@ -766,6 +780,26 @@ typedef struct lanepipe_shard_stats_t {
     // Buffers that the replenish thread allocated for this shard's lanes.
     uint64_t allocated;
 } lanepipe_shard_stats_t;
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Counters of the backpressure gates; all 0 without `LANEPIPE_BACKPRESSURE_COMMON`.
+typedef struct lanepipe_gate_stats_t {
+    // `sizeof(lanepipe_gate_stats_t)`.
+    uint32_t struct_size;
+    // Always 0.
+    uint32_t reserved;
+    // Freezes: times that no gate was shut and then one was.
+    uint64_t freezes;
+    // Nanoseconds in freezes that have ended.
+    uint64_t frozen_ns;
+    // Buffers put into free queues within freezes.
+    uint64_t refilled;
+    // Refills of one free queue that failed.
+    uint64_t refill_failed;
+    // Failed pushes of gate words.
+    uint64_t push_failed;
+} lanepipe_gate_stats_t;
 #endif
 
 #if defined(LANEPIPE_HOST)
@@ -1315,8 +1349,8 @@ lanepipe_status_t lanepipe_profiler_add_instance(struct lanepipe_profiler_t *pro
 
 #if defined(LANEPIPE_HOST)
 // Fills every free queue, from the lanes of its shard or else from new blocks, as far as allocator and `max_buffers` allow
-// (unless `LANEPIPE_PROFILER_PREFILLED`); then starts the threads: one collect per live shard, replenish, one drain per live
-// shard, sentinel (unless `LANEPIPE_PROFILER_MERGED_SENTINEL`). On
+// (unless `LANEPIPE_PROFILER_PREFILLED`); then starts the threads: one drain per live shard, replenish, one collect per live
+// shard, sentinel (unless `LANEPIPE_PROFILER_MERGED_SENTINEL`). None works before all have been created. On
 // failure none is left running: `LANEPIPE_E_STATE` if it runs or is stopping or another profiler runs on the pool,
 // `LANEPIPE_BUSY` while another thread is inside start or stop, `LANEPIPE_E_CORRUPT` if a ready head is out of range,
 // `LANEPIPE_E_INVALID` if memory is copied and a queue is not inside the shared region, `LANEPIPE_E_THREAD` if the factory
@@ -1382,6 +1416,16 @@ lanepipe_status_t lanepipe_profiler_get_shard_stats(const struct lanepipe_profil
 #endif
 
 #if defined(LANEPIPE_HOST)
+// Counters of the gates. Lock-free, any thread.
+//
+// # Safety
+//
+// Pointers are null or valid as described, and the calling thread has the role described.
+lanepipe_status_t lanepipe_profiler_get_gate_stats(const struct lanepipe_profiler_t *profiler,
+                                                   struct lanepipe_gate_stats_t *stats);
+#endif
+
+#if defined(LANEPIPE_HOST)
 // The last fault of a worker thread. Lock-free, any thread.
 //
 // # Safety
@@ -1425,8 +1469,8 @@ lanepipe_status_t lanepipe_ring_attach(void *memory,
                                        struct lanepipe_ring_consumer_t **consumer);
 
 #if defined(LANEPIPE_HOST)
-// As `lanepipe_ring_init`, in memory of its own. The caller owns both ends and gives them back with
-// `lanepipe_ring_destroy`.
+// As `lanepipe_ring_init`, in memory of its own, where the check for overlap costs a call next to nothing while one and
+// the same thread uses an end. The caller owns both ends and gives them back with `lanepipe_ring_destroy`.
 //
 // # Safety
 //

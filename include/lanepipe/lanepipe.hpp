@@ -87,6 +87,7 @@ using Audit = Sized<lanepipe_pool_audit_t>;
 using ProfilerConfig = Sized<lanepipe_profiler_config_t>;
 using QueueStats = Sized<lanepipe_queue_stats_t>;
 using ShardStats = Sized<lanepipe_shard_stats_t>;
+using GateStats = Sized<lanepipe_gate_stats_t>;
 using Fault = Sized<lanepipe_fault_t>;
 
 // A time limit. Durations convert; negative ones are 0.
@@ -164,6 +165,20 @@ struct HasCopies<T, std::void_t<decltype(std::declval<T &>().copy_to_device(null
                                 decltype(std::declval<T &>().copy_from_device(nullptr, nullptr, size_t{}))>>
     : std::true_type {};
 
+template <typename T, typename = void> struct HasKindOf : std::false_type {};
+template <typename T> struct HasKindOf<T, std::void_t<decltype(&T::kind_of)>> : std::true_type {};
+
+template <typename T, typename = void> struct HasReleaseReady : std::false_type {};
+template <typename T>
+struct HasReleaseReady<T, std::void_t<decltype(std::declval<T &>().release_ready())>> : std::true_type {};
+
+template <typename T, typename = void> struct HasRefresh : std::false_type {};
+template <typename T> struct HasRefresh<T, std::void_t<decltype(std::declval<T &>().refresh())>> : std::true_type {};
+
+template <typename T, typename = void> struct HasIdle : std::false_type {};
+template <typename T>
+struct HasIdle<T, std::void_t<decltype(std::declval<T &>().idle(uint32_t{}))>> : std::true_type {};
+
 template <typename T> struct MemoryCalls {
     static void *alloc(void *context, size_t size) noexcept { return static_cast<T *>(context)->alloc(size); }
     static int32_t enroll(void *context, void *dev, size_t size, int32_t device_id, void **host) noexcept {
@@ -190,6 +205,15 @@ template <typename Handler, typename Payload> struct HandlerCalls {
                         size_t count) noexcept {
         static_cast<Handler *>(context)->collect(shard, buffers, static_cast<const Payload *>(payloads), count);
     }
+    static uint32_t kind_of(void *context, uint32_t shard, const lanepipe_buffer_t *buffer,
+                            const void *payload) noexcept {
+        return static_cast<Handler *>(context)->kind_of(shard, *buffer, *static_cast<const Payload *>(payload));
+    }
+    static uint32_t release_ready(void *context) noexcept {
+        return static_cast<Handler *>(context)->release_ready() ? 1 : 0;
+    }
+    static void refresh(void *context) noexcept { static_cast<Handler *>(context)->refresh(); }
+    static void idle(void *context, uint32_t shard) noexcept { static_cast<Handler *>(context)->idle(shard); }
 };
 
 template <typename Threads> struct ThreadCalls {
@@ -473,6 +497,11 @@ class Profiler {
     // `handler` has, called as `lanepipe_resolve_fn_t` and `lanepipe_collect_fn_t` say,
     //   void resolve(uint32_t queue, const lanepipe_entry_t *entries, size_t count, Sites<Payload> sites);
     //   void collect(uint32_t shard, const lanepipe_buffer_t *buffers, const Payload *payloads, size_t count);
+    // and may have
+    //   uint32_t kind_of(uint32_t shard, const lanepipe_buffer_t &buffer, const Payload &payload);
+    //   bool release_ready();
+    //   void refresh();
+    //   void idle(uint32_t shard);
     // `threads` has `create` and `join` as ThreadFactory has them. Neither may throw. Contexts and callbacks in
     // `config` are overwritten. `profiler` is replaced on success only.
     template <typename Payload, typename Handler, typename Threads>
@@ -485,6 +514,22 @@ class Profiler {
         bound.context = &handler;
         bound.resolve = &detail::HandlerCalls<Handler, Payload>::resolve;
         bound.collect = &detail::HandlerCalls<Handler, Payload>::collect;
+        bound.kind_of = nullptr;
+        bound.release_ready = nullptr;
+        bound.refresh = nullptr;
+        bound.idle = nullptr;
+        if constexpr (detail::HasKindOf<Handler>::value) {
+            bound.kind_of = &detail::HandlerCalls<Handler, Payload>::kind_of;
+        }
+        if constexpr (detail::HasReleaseReady<Handler>::value) {
+            bound.release_ready = &detail::HandlerCalls<Handler, Payload>::release_ready;
+        }
+        if constexpr (detail::HasRefresh<Handler>::value) {
+            bound.refresh = &detail::HandlerCalls<Handler, Payload>::refresh;
+        }
+        if constexpr (detail::HasIdle<Handler>::value) {
+            bound.idle = &detail::HandlerCalls<Handler, Payload>::idle;
+        }
         bound.thread_context = &threads;
         bound.thread_create = &detail::ThreadCalls<Threads>::create;
         bound.thread_join = &detail::ThreadCalls<Threads>::join;
@@ -495,6 +540,10 @@ class Profiler {
             profiler = Profiler(raw);
         }
         return status;
+    }
+
+    Status add_instance(const lanepipe_instance_t &instance, size_t buffer_size, uint32_t &index) noexcept {
+        return lanepipe_profiler_add_instance(raw_, &instance, buffer_size, &index);
     }
 
     Status start() noexcept { return lanepipe_profiler_start(raw_); }
@@ -519,6 +568,7 @@ class Profiler {
     Status get_shard_stats(uint32_t shard, ShardStats &stats) const noexcept {
         return lanepipe_profiler_get_shard_stats(raw_, shard, &stats);
     }
+    Status get_gate_stats(GateStats &stats) const noexcept { return lanepipe_profiler_get_gate_stats(raw_, &stats); }
     Status get_fault(Fault &fault) const noexcept { return lanepipe_profiler_get_fault(raw_, &fault); }
 
   private:

@@ -115,16 +115,21 @@ impl<'a, W: Word32, S: Words64, L: Link<W, S>> Backpressure<'a, W, S, L> {
         memory.owed.store(true, Ordering::Relaxed);
         self.push_freeze(gate, memory, name, true);
         self.clear_owed(gate, memory);
-        self.pool.logger().log(log::WARN, format_args!("the {name} gate is shut"));
+        if !memory.unheard.load(Ordering::Relaxed) {
+            self.pool.logger().log(log::WARN, format_args!("the {name} gate is shut"));
+        }
         true
     }
 
     fn push_freeze(&self, gate: &Gate<W>, memory: &GateMemory, name: &str, frozen: bool) {
         let outcome = gate.set_frozen(self.link, frozen);
+        if frozen && outcome.is_ok() {
+            memory.unheard.store(false, Ordering::Relaxed);
+        }
         let was_confirmed = !memory.unconfirmed.swap(outcome.is_err(), Ordering::Relaxed);
         if let Err(status) = outcome {
             memory.failures.fetch_add(1, Ordering::Relaxed);
-            if was_confirmed {
+            if was_confirmed && !memory.unheard.load(Ordering::Relaxed) {
                 let what = format_args!("the freeze word of the {name} gate could not be pushed: {status:?}");
                 self.pool.logger().log(log::ERROR, what);
             }
@@ -147,6 +152,12 @@ impl<'a, W: Word32, S: Words64, L: Link<W, S>> Backpressure<'a, W, S, L> {
         self.gates.any_frozen() || [push, pop].iter().any(|memory| memory.unconfirmed.load(Ordering::Relaxed))
     }
 
+    /// Failed pushes of gate words so far.
+    pub(crate) fn failures(&self) -> u64 {
+        let GatesMemory { push, pop, .. } = self.memory();
+        [push, pop].iter().map(|memory| u64::from(memory.failures.load(Ordering::Relaxed))).sum()
+    }
+
     /// The turns of all lanes, for one refill; `None` while a top-up is under way.
     pub(crate) fn take_lanes(&self) -> Option<LaneTurns<'a>> {
         self.pool.take_lanes()
@@ -154,17 +165,19 @@ impl<'a, W: Word32, S: Words64, L: Link<W, S>> Backpressure<'a, W, S, L> {
 
     /// Opens the gates that are shut. Driver, with all turns, or after all drain threads have ended.
     pub(crate) fn open(&self) {
-        let shut = self.gates.any_frozen();
+        let mut is_news = false;
         for (gate, memory, name) in
             [(&self.gates.push, &self.memory().push, "push"), (&self.gates.pop, &self.memory().pop, "pop")]
         {
             if gate.is_frozen() {
                 // The signal stays: the device shuts the gate again by it.
                 memory.owed.store(false, Ordering::Relaxed);
+                let was_heard = !memory.unconfirmed.load(Ordering::Relaxed);
+                is_news |= !memory.unheard.swap(!was_heard, Ordering::Relaxed);
                 self.push_freeze(gate, memory, name, false);
             }
         }
-        if shut {
+        if is_news {
             self.pool.logger().log(log::WARN, format_args!("the gates are open again"));
         }
     }

@@ -17,6 +17,10 @@ pub const MAX_ENTRY_WORDS: usize = 32;
 pub const MAX_COLLECT: u32 = 64;
 /// As [`Site::instance`]: the entry is not acceptable.
 pub const REJECT: u32 = u32::MAX;
+/// As [`Site::instance`]: the entry is acceptable, and there is no free queue to fill. Untracked pools only.
+pub const NO_FREE_QUEUE: u32 = u32::MAX - 1;
+/// As [`Instance::queue`]: not known yet, that of the first entry counts. Untracked pools only.
+pub const ANY_QUEUE: u32 = u32::MAX;
 
 /// The consumer end of a device ready queue in production.
 pub type Ready = ReadyPort<RawWord32, RawWords64>;
@@ -39,7 +43,7 @@ pub struct Instance {
     pub free: Free,
     /// Kind of its buffers.
     pub kind: u32,
-    /// The ready queue on which it publishes.
+    /// The ready queue on which it publishes, or [`ANY_QUEUE`].
     pub queue: u32,
 }
 
@@ -113,7 +117,7 @@ impl Config {
         for kind in &self.kinds {
             let may_come_later = self.instances.len() < self.max_instances as usize;
             require(kind.buffer_size != 0 || may_come_later, "a kind has buffer_size 0")?;
-            require(kind.batch_size != 0, "a kind has batch_size 0")?;
+            require(kind.batch_size != 0 || pool.config().untracked, "a kind has batch_size 0")?;
         }
         for queue in &self.queues {
             let words = queue.port.entry_words;
@@ -124,18 +128,24 @@ impl Config {
         // Two ends of one queue would each keep an index of their own.
         let heads = self.queues.iter().map(|queue| queue.port.head.address() as usize);
         require(all_differ(heads)?, "two ready queues have one head")?;
-        self.instances.iter().try_for_each(|instance| self.check_instance(instance))
+        if !pool.config().untracked {
+            let tails = self.instances.iter().map(|instance| instance.free.tail.address() as usize);
+            require(all_differ(tails)?, "two instances have one free queue")?;
+        }
+        let untracked = pool.config().untracked;
+        self.instances.iter().try_for_each(|instance| self.check_instance(instance, untracked))
     }
 
-    /// Checks the numbers of one instance.
+    /// Checks the numbers of one instance; `untracked` tells what sort of pool it is for.
     ///
     /// # Errors
     ///
     /// The first value that is out of range.
-    pub fn check_instance(&self, instance: &Instance) -> Result<(), Problem> {
+    pub fn check_instance(&self, instance: &Instance, untracked: bool) -> Result<(), Problem> {
         let slots = instance.free.slot_count;
         require((instance.kind as usize) < self.kinds.len(), "an instance's kind is out of range")?;
-        require((instance.queue as usize) < self.queues.len(), "an instance's queue is out of range")?;
+        let queue_is_open = untracked && instance.queue == ANY_QUEUE;
+        require(queue_is_open || (instance.queue as usize) < self.queues.len(), "an instance's queue is out of range")?;
         require((1..=1 << 16).contains(&slots), "a free queue's slot_count is out of range")
     }
 }
@@ -184,14 +194,16 @@ pub struct Entry {
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct Site {
-    /// Index of the instance that published the entry, or [`REJECT`].
+    /// Index of the instance that published the entry, [`REJECT`] or [`NO_FREE_QUEUE`].
     pub instance: u32,
-    /// 0.
-    pub reserved: u32,
+    /// Kind of an entry of [`NO_FREE_QUEUE`].
+    pub kind: u32,
     /// Bytes of contents to bring to the host.
     pub content_size: usize,
     /// Zeroed memory of the pool's payload size, to be filled.
     pub payload: *mut u8,
+    /// Device address of the buffer, preset to the entry's. Another one counts in untracked pools only.
+    pub dev: u64,
 }
 
 /// What a thread of the profiler runs.

@@ -4,7 +4,7 @@
 //! [`MAX_ENTRIES`] entries are safe and before anything that can block. A delivered entry is never delivered again; after
 //! a failed head push only the push is retried.
 
-use super::config::{Entry, MAX_ENTRIES, MAX_ENTRY_WORDS, REJECT, Role, Site};
+use super::config::{Entry, MAX_ENTRIES, MAX_ENTRY_WORDS, NO_FREE_QUEUE, REJECT, Role, Site};
 use super::instances::Served;
 use super::refill::Refill;
 use super::replenish::LAST_TRIES;
@@ -134,8 +134,7 @@ impl Drain {
     /// Takes note of the free queues of the shard that somebody else left empty.
     fn take_over(&mut self, run: &Run) {
         for (number, served) in run.instances.iter() {
-            if run.shard_of(&served.instance) == self.shard && served.take_hungry() && !self.starving.contains(&number)
-            {
+            if run.shard_of(served) == self.shard && served.take_hungry() && !self.starving.contains(&number) {
                 self.starving.push(number);
             }
         }
@@ -282,24 +281,34 @@ impl Drain {
             *entry = self.identify(run, words[config.pointer_word as usize]);
             entry.bytes = words.as_ptr().cast();
         }
-        let entries = &entries[..count];
+        let entries = &mut entries[..count];
         let mut sites =
-            [Site { instance: REJECT, reserved: 0, content_size: 0, payload: core::ptr::null_mut() }; MAX_ENTRIES];
-        for (position, site) in sites[..count].iter_mut().enumerate() {
+            [Site { instance: REJECT, kind: 0, content_size: 0, payload: core::ptr::null_mut(), dev: 0 }; MAX_ENTRIES];
+        for (position, (site, entry)) in sites[..count].iter_mut().zip(entries.iter()).enumerate() {
+            site.dev = entry.dev;
             // In bounds or, without payloads, not dereferenced.
             site.payload = payloads.as_mut_ptr().wrapping_add(position * payload_size);
         }
         run.config.hooks.resolve(number, entries, &mut sites[..count]);
+        if run.pool.config().untracked {
+            for (entry, site) in entries.iter_mut().zip(&sites).filter(|(entry, site)| entry.dev != site.dev) {
+                *entry = Entry { bytes: entry.bytes, ..self.identify(run, site.dev) };
+            }
+        }
 
         let mut buffers = [Buffer { dev: 0, kind: 0, id: 0 }; MAX_ENTRIES];
         let mut delivered = 0;
         let mut refill = [REJECT; MAX_ENTRIES];
         for (position, (entry, site)) in entries.iter().zip(&sites).enumerate() {
             let served = self.sound_site(run, number, entry, site);
-            if served.is_some() {
+            let kind = match served {
+                Some(served) => Some(served.instance.kind),
+                None => self.kind_without_free_queue(run, site),
+            };
+            if kind.is_some() {
                 refill[position] = site.instance;
             }
-            if let Some(buffer) = self.accept(run, number, entry, site, served) {
+            if let Some(buffer) = self.accept(run, number, entry, site, kind) {
                 payloads.copy_within(position * payload_size..(position + 1) * payload_size, delivered * payload_size);
                 buffers[delivered] = buffer;
                 delivered += 1;
@@ -315,7 +324,7 @@ impl Drain {
         // Who starves comes before who has just published.
         self.serve_starving(run);
         for position in 0..count {
-            if refill[position] != REJECT && !refill[..position].contains(&refill[position]) {
+            if refill[position] < NO_FREE_QUEUE && !refill[..position].contains(&refill[position]) {
                 let spare = self.spare(run, refill[position]);
                 self.top_up(run, number, refill[position], spare);
             }
@@ -350,18 +359,24 @@ impl Drain {
         let served = run.instances.get(site.instance)?;
         let instance = &served.instance;
         let fits =
-            run.pool.config().untracked || instance.queue == queue && (entry.host == 0 || instance.kind == entry.kind);
+            run.pool.config().untracked || served.queue() == queue && (entry.host == 0 || instance.kind == entry.kind);
         fits.then_some(served)
     }
 
-    /// Brings the contents of an acceptable entry to the host. What is not acceptable is parked, if it is a buffer.
-    fn accept(&mut self, run: &Run, queue: u32, entry: &Entry, site: &Site, served: Option<&Served>) -> Option<Buffer> {
+    /// The kind of an entry whose answer names no free queue.
+    fn kind_without_free_queue(&self, run: &Run, site: &Site) -> Option<u32> {
+        let allowed = run.pool.config().untracked && site.instance == NO_FREE_QUEUE;
+        (allowed && run.pool.check_kind(site.kind).is_ok()).then_some(site.kind)
+    }
+
+    /// Brings the contents of an acceptable entry to the host; without a kind there is none. What is not acceptable is parked, if it is a buffer.
+    fn accept(&mut self, run: &Run, queue: u32, entry: &Entry, site: &Site, kind: Option<u32>) -> Option<Buffer> {
         let stats = &run.stats.queues[queue as usize];
         let untracked = run.pool.config().untracked;
-        let kind = served.map_or(0, |served| served.instance.kind);
+        let (is_acceptable, kind) = (kind.is_some(), kind.unwrap_or(0));
         let buffer = Buffer { dev: entry.dev, kind: if untracked { kind } else { entry.kind }, id: entry.id };
         let fits = untracked || site.content_size <= run.instances.buffer_size(kind);
-        if served.is_none() || entry.host == 0 || !fits {
+        if !is_acceptable || entry.host == 0 || !fits {
             let count = stats.rejected.add(1);
             run.report(Status::LANEPIPE_E_CORRUPT, Role::Drain, queue, entry.dev, count, "an entry was rejected");
             // An id says that the buffer is this thread's now, even if no host memory belongs to it.
@@ -400,6 +415,7 @@ impl Drain {
             unsafe { run.pool.wait_push_ready(self.shard, &buffers[pushed..], rest, Deadline::NEVER) };
         }
         stats.delivered.add(buffers.len() as u64);
+        stats.ready_peak.raise(run.pool.ready(self.shard).len() as u64);
     }
 
     /// Tops up the free queue of `instance` with at most `most` buffers; notes it if it stays empty.
@@ -469,7 +485,7 @@ impl Drain {
             if let Some(at) = run.instances.get(instance) {
                 let unsettled = || run.instances.enter(at).is_some_and(|free| free.is_unsettled());
                 if supplied >> at.instance.kind & 1 != 0 || unsettled() {
-                    served |= self.top_up(run, at.instance.queue, instance, 1);
+                    served |= self.top_up(run, at.queue(), instance, 1);
                 }
             }
             // Who is served leaves the list.
@@ -528,7 +544,7 @@ impl Drain {
     #[cold]
     fn serve_unknown(&mut self, run: &Run, queue: u32) {
         for instance in 0..run.instances.len() {
-            if run.instances.get(instance).is_some_and(|served| served.instance.queue == queue) {
+            if run.instances.get(instance).is_some_and(|served| served.queue() == queue) {
                 self.top_up(run, queue, instance, 1);
             }
         }

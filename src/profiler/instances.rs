@@ -4,7 +4,7 @@
 //! kinds or for several ready queues; all of these instances share one turn. In a tracked pool each keeps what it knows
 //! of its queue to itself, so such aliases are refused there.
 
-use super::config::{Instance, KindConfig};
+use super::config::{ANY_QUEUE, Instance, KindConfig};
 use super::refill::FreeQueue;
 use super::table::Table;
 use crate::pool::address_map::AddressMap;
@@ -20,6 +20,8 @@ const NONE: u32 = u32::MAX;
 /// One instance and the host's end of its free queue.
 pub(super) struct Served {
     pub(super) instance: Instance,
+    /// The ready queue on which it publishes, [`ANY_QUEUE`] until that is known.
+    queue: AtomicU32,
     /// The first instance of the same free queue, whose turn counts.
     first: u32,
     /// The next instance of the same free queue.
@@ -34,6 +36,22 @@ pub(super) struct Served {
 unsafe impl Sync for Served {}
 
 impl Served {
+    /// The ready queue on which it publishes, as far as known.
+    pub(super) fn queue(&self) -> u32 {
+        // Relaxed: a number that is set once. Until then any shard can serve the instance, and the first one does.
+        match self.queue.load(Ordering::Relaxed) {
+            ANY_QUEUE => 0,
+            queue => queue,
+        }
+    }
+
+    /// Learns the ready queue from an instance that was named again.
+    fn learn_queue(&self, queue: u32) {
+        if self.queue.load(Ordering::Relaxed) == ANY_QUEUE {
+            self.queue.store(queue, Ordering::Relaxed);
+        }
+    }
+
     /// Hands the free queue to its drain thread as standing empty. Driver of the gates.
     pub(super) fn mark_hungry(&self) {
         // Relaxed: the hand-over that follows carries it (`profiler.H1`), at start the creation of the drain thread.
@@ -137,7 +155,13 @@ impl Instances {
     pub(super) fn add(&self, instance: Instance, buffer_size: usize) -> Result<u32, Status> {
         let tail = instance.free.tail.address() as u64;
         if let Some(found) = self.find(tail, instance.kind) {
+            if let Some(served) = self.get(found) {
+                served.learn_queue(instance.queue);
+            }
             return Ok(found);
+        }
+        if !self.aliases && self.by_tail.resolve(tail).is_some() {
+            return Err(Status::LANEPIPE_E_DUPLICATE);
         }
         let index = self.table.find_or_add(
             || self.find(tail, instance.kind),
@@ -153,6 +177,7 @@ impl Instances {
                 };
                 Ok(Served {
                     instance,
+                    queue: AtomicU32::new(instance.queue),
                     first,
                     next: AtomicU32::new(NONE),
                     turn: Turn::new(),

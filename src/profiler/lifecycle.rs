@@ -10,7 +10,7 @@ use super::replenish::{self, Replenish};
 use super::run::Run;
 use super::sentinel::Sentinel;
 use super::shared_link::SharedLink;
-use super::stats::{QueueStats, ShardStats, Stats};
+use super::stats::{GateStats, QueueStats, ShardStats, Stats};
 use crate::event::Deadline;
 use crate::layout::RawWords64;
 use crate::log;
@@ -101,7 +101,7 @@ impl Profiler {
     /// `LANEPIPE_E_INVALID` for numbers out of range, `LANEPIPE_E_DUPLICATE` for a free queue that a tracked pool's profiler
     /// knows under another kind, `LANEPIPE_E_TOO_LARGE` beyond `max_instances`, `LANEPIPE_E_NO_MEMORY`.
     pub fn add_instance(&self, instance: Instance, buffer_size: usize) -> Result<u32, Status> {
-        self.config.check_instance(&instance).map_err(|problem| problem.status)?;
+        self.config.check_instance(&instance, self.pool.config().untracked).map_err(|problem| problem.status)?;
         self.instances.add(instance, buffer_size)
     }
 
@@ -113,6 +113,11 @@ impl Profiler {
     /// Counters of a shard. Any thread.
     pub fn shard_stats(&self, shard: u32) -> Option<ShardStats> {
         self.stats.shards.get(shard as usize).map(|counters| counters.snapshot())
+    }
+
+    /// Counters of the gates. Any thread.
+    pub fn gate_stats(&self) -> GateStats {
+        self.stats.gates.snapshot()
     }
 
     /// The last fault of a worker thread. Any thread.
@@ -155,7 +160,9 @@ impl Profiler {
         }
         let run = Arc::new(self.new_run());
         let mut starting = Active { run, threads: Vec::new(), phase: 0 };
-        if let Err(status) = self.spawn_all(&mut starting) {
+        let spawned = self.spawn_all(&mut starting);
+        starting.run.give_order(spawned.is_ok());
+        if let Err(status) = spawned {
             self.pool.logger().log(log::ERROR, format_args!("start failed: {status:?}"));
             // Only threads that were started are waited for, and none of them can be kept.
             self.finish(&mut starting, Deadline::NEVER);
@@ -272,7 +279,7 @@ impl Profiler {
                 Refill::Starved | Refill::Failed(..) => served.mark_hungry(),
                 // Asks for nothing: who knows what it has.
                 Refill::Corrupt(head) => {
-                    let count = self.stats.queues[served.instance.queue as usize].corrupt.add(1);
+                    let count = self.stats.queues[served.queue() as usize].corrupt.add(1);
                     let what = format_args!("start: head {head} of the free queue of instance {number} is impossible");
                     self.pool.logger().log_occurrence(log::ERROR, count, what);
                 }
@@ -292,8 +299,8 @@ impl Profiler {
     }
 
     fn fill(&self, link: &SharedLink, served: &Served) -> Refill {
-        let Instance { kind, queue, .. } = served.instance;
-        let shard = queue % self.pool.live_shards();
+        let kind = served.instance.kind;
+        let shard = served.queue() % self.pool.live_shards();
         let config = &self.config.kinds[kind as usize];
         let size = self.instances.buffer_size(kind);
         let Some(mut free) = self.instances.enter(served) else {
@@ -333,15 +340,15 @@ impl Profiler {
     fn spawn_all(&self, starting: &mut Active) -> Result<(), Status> {
         let run = starting.run.clone();
         starting.threads.try_reserve_exact(2 + 2 * run.shards as usize).map_err(|_| Status::LANEPIPE_E_NO_MEMORY)?;
-        // Consumers before producers: should a later thread be refused, those that run can still end.
+        // None works before all are there: a drain thread without its collect thread could not end.
         for shard in 0..run.shards {
-            self.spawn(starting, Role::Collect, shard, move |run| collect::run(run, shard))?;
+            let drain = Drain::new(&run, shard);
+            self.spawn(starting, Role::Drain, shard, move |run| drain.run(run))?;
         }
         let replenish = Replenish::new(&run);
         self.spawn(starting, Role::Replenish, 0, move |run| replenish.run(run))?;
         for shard in 0..run.shards {
-            let drain = Drain::new(&run, shard);
-            self.spawn(starting, Role::Drain, shard, move |run| drain.run(run))?;
+            self.spawn(starting, Role::Collect, shard, move |run| collect::run(run, shard))?;
         }
         if !self.config.merged_sentinel {
             let sentinel = Sentinel::new(&run);
@@ -360,7 +367,7 @@ impl Profiler {
         let run = starting.run.clone();
         let body = ThreadBody::new(move || {
             // The boundary of the thread: a panic ends the thread and is reported, and stop does not wait for it.
-            if catch_unwind(AssertUnwindSafe(|| body(&run))).is_err() {
+            if run.await_order() && catch_unwind(AssertUnwindSafe(|| body(&run))).is_err() {
                 run.report(Status::LANEPIPE_E_PANIC, role, index, 0, 1, "internal error");
             }
             run.note_exit(role);

@@ -48,12 +48,12 @@ pub(crate) mod steps;
 mod table;
 
 pub use config::{
-    Config, Entry, Free, Hooks, Instance, KindConfig, MAX_COLLECT, MAX_ENTRIES, MAX_ENTRY_WORDS, MAX_INSTANCES,
-    MAX_QUEUES, REJECT, Ready, ReadyQueueConfig, Role, Site, ThreadBody,
+    ANY_QUEUE, Config, Entry, Free, Hooks, Instance, KindConfig, MAX_COLLECT, MAX_ENTRIES, MAX_ENTRY_WORDS,
+    MAX_INSTANCES, MAX_QUEUES, NO_FREE_QUEUE, REJECT, Ready, ReadyQueueConfig, Role, Site, ThreadBody,
 };
 pub use fault::Fault;
 pub use lifecycle::{Profiler, State};
-pub use stats::{QueueStats, ShardStats};
+pub use stats::{GateStats, QueueStats, ShardStats};
 
 #[cfg(all(test, not(loom)))]
 mod tests;

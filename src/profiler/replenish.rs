@@ -28,8 +28,8 @@ pub(super) struct Replenish {
     parked: Box<[u64]>,
     /// Allocations that failed.
     failures: u64,
-    /// Refills within a freeze that failed.
-    refill_failures: u64,
+    /// When the freeze began that is on.
+    frozen_since: Option<u64>,
     sentinel: Option<Sentinel>,
     /// The predicate of the subsystem has to be asked in every round.
     drives_gates: bool,
@@ -41,7 +41,7 @@ impl Replenish {
             returned: vec![0; run.config.kinds.len()].into(),
             parked: vec![0; run.config.kinds.len()].into(),
             failures: 0,
-            refill_failures: 0,
+            frozen_since: None,
             sentinel: run.config.merged_sentinel.then(|| Sentinel::new(run)),
             drives_gates: run.config.gates.is_some(),
         }
@@ -169,9 +169,22 @@ impl Replenish {
         // In every tick, freeze or not: the subsystem may count on it.
         let agreed = run.config.hooks.release_ready();
         let driver = Backpressure::new(&run.pool, gates, &run.link);
-        if driver.tend() && is_drained(run) {
-            self.refill_all(run, &driver, agreed);
+        let stats = &run.stats.gates;
+        if driver.tend() {
+            if self.frozen_since.is_none() {
+                self.frozen_since = Some(now());
+                stats.freezes.add(1);
+            }
+            if is_drained(run) {
+                self.refill_all(run, &driver, agreed);
+            }
         }
+        if !gates.any_frozen()
+            && let Some(since) = self.frozen_since.take()
+        {
+            stats.frozen_ns.add(now().saturating_sub(since));
+        }
+        stats.push_failed.raise(driver.failures());
         driver.is_busy()
     }
 
@@ -182,6 +195,7 @@ impl Replenish {
         };
         run.config.hooks.refresh();
         let published: u64 = run.instances.iter().map(|(_, served)| self.refill(run, served)).sum();
+        run.stats.gates.refilled.add(published);
         if published != 0 || !agreed {
             return;
         }
@@ -194,7 +208,7 @@ impl Replenish {
     /// Fills a free queue from its own shard's lane, then from the others', then from parked buffers, then from new blocks.
     /// The driver of the gates, with all turns.
     fn refill(&mut self, run: &Run, served: &Served) -> u64 {
-        let (kind, own) = (served.instance.kind, run.shard_of(&served.instance));
+        let (kind, own) = (served.instance.kind, run.shard_of(served));
         let mut total = 0;
         // Turned away only by an alias that is at it, which a freeze excludes.
         let Some(mut free) = run.instances.enter(served) else {
@@ -217,10 +231,10 @@ impl Replenish {
                     Refill::Failed(status, published) => (status, published, 0),
                     Refill::Corrupt(head) => (Status::LANEPIPE_E_CORRUPT, 0, head),
                 };
-                self.refill_failures += 1;
+                let count = run.stats.gates.refill_failed.add(1);
                 let what = "a free queue could not be filled within a freeze";
-                let (queue, value) = (served.instance.queue, u64::from(value));
-                run.report(status, Role::Replenish, queue, value, self.refill_failures, what);
+                let (queue, value) = (served.queue(), u64::from(value));
+                run.report(status, Role::Replenish, queue, value, count, what);
                 return total + u64::from(published);
             }
             if free.room(&run.link).is_ok_and(|room| room == 0) {
@@ -262,7 +276,7 @@ fn hand_over_empty(run: &Run) {
             continue;
         }
         served.mark_hungry();
-        shards |= 1 << run.shard_of(&served.instance);
+        shards |= 1 << run.shard_of(served);
     }
     for (shard, bell) in run.drain_bells.iter().enumerate() {
         if shards & 1 << shard != 0 {
@@ -275,7 +289,7 @@ fn hand_over_empty(run: &Run) {
 pub(super) fn conclude(run: &Run) {
     for (_, served) in run.instances.iter() {
         if let Some(mut free) = run.instances.enter(served) {
-            free.conclude(&run.pool, &run.link, run.shard_of(&served.instance), LAST_TRIES);
+            free.conclude(&run.pool, &run.link, run.shard_of(served), LAST_TRIES);
         }
     }
     if let Some(gates) = &run.config.gates {

@@ -17,6 +17,15 @@ impl Counter {
         value
     }
 
+    /// Raises the counter to `value` if it is below.
+    #[inline]
+    pub(super) fn raise(&self, value: u64) {
+        // Relaxed: as for `add`.
+        if self.0.load(Ordering::Relaxed) < value {
+            self.0.store(value, Ordering::Relaxed);
+        }
+    }
+
     pub(super) fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
@@ -67,6 +76,8 @@ counters!(
         transfer_failed,
         /// Scans that found indices out of range.
         corrupt,
+        /// Most elements that the ready ring held right after one of the queue's was added.
+        ready_peak,
     }
 );
 
@@ -88,11 +99,30 @@ counters!(
     }
 );
 
+counters!(
+    /// Written by the replenish thread.
+    GateCounters,
+    /// Counters of the gates.
+    GateStats {
+        /// Freezes: times that no gate was shut and then one was.
+        freezes,
+        /// Nanoseconds in freezes that have ended.
+        frozen_ns,
+        /// Buffers put into free queues within freezes.
+        refilled,
+        /// Refills of one free queue that failed.
+        refill_failed,
+        /// Failed pushes of gate words.
+        push_failed,
+    }
+);
+
 /// All counters of a profiler.
 #[derive(Debug)]
 pub(super) struct Stats {
     pub(super) queues: Box<[CachePadded<QueueCounters>]>,
     pub(super) shards: Box<[CachePadded<ShardCounters>]>,
+    pub(super) gates: CachePadded<GateCounters>,
 }
 
 impl Stats {
@@ -100,6 +130,7 @@ impl Stats {
         Self {
             queues: (0..queues).map(|_| CachePadded::default()).collect(),
             shards: (0..shards).map(|_| CachePadded::default()).collect(),
+            gates: CachePadded::default(),
         }
     }
 }

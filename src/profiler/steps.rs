@@ -11,7 +11,7 @@
 //! | [`refill`] | the owner, or the replenish thread between the halves of a freeze tick; has the turn of the free queue | the same | the same |
 //!
 //! If the tail cannot be read back either, the buffers may be at the device and may not: they are quarantined, and the next
-//! step on the queue first reads the tail again. No step waits for a turn.
+//! step on the queue first reads the tail again, and publishes them if they are not. No step waits for a turn.
 
 use super::config::{Free, MAX_ENTRY_WORDS, ReadyQueueConfig};
 use super::shared_link::SharedLink;
@@ -250,7 +250,19 @@ fn supply<W: Word32, S: Words64>(
     let Some(_turn) = note.turn.enter() else { return Supplied::BUSY };
     let queue = FreeQueue { pool, port, address, link, note, shard };
     let mut published = 0;
-    let outcome = queue.room().and_then(|mut room| {
+    let outcome = queue.settle().and_then(|own| {
+        let mut room = queue.park_on_failure(&own, queue.room())?;
+        // What it nearly got before comes first.
+        let (now, later) = own.split_at(room.min(own.len()));
+        queue.park(later);
+        for batch in now.chunks(BATCH) {
+            if let Err((fault, taken)) = queue.publish(batch) {
+                queue.park(&now[published + taken..]);
+                return Err(fault);
+            }
+            published += batch.len();
+            room -= batch.len();
+        }
         while room != 0 {
             let mut failed = None;
             let taken = offer(room.min(BATCH), &mut |buffers| match queue.publish(buffers) {
@@ -295,9 +307,8 @@ struct FreeQueue<'a, W, S, L> {
 }
 
 impl<W: Word32, S: Words64, L: Link<W, S>> FreeQueue<'_, W, S, L> {
-    /// Slots that are free, once it is known what the last publication did.
+    /// Slots that are free.
     fn room(&self) -> Result<usize, Fault> {
-        self.settle()?;
         let head = self.port.head(self.link).map_err(Fault::FreeHead)?;
         let tail = self.port.own_tail();
         match self.port.slot_count.checked_sub(tail.wrapping_sub(head)) {
@@ -342,31 +353,39 @@ impl<W: Word32, S: Words64, L: Link<W, S>> FreeQueue<'_, W, S, L> {
         Err((Fault::FreeTail(status), count))
     }
 
-    /// Finds out whether a publication in doubt took effect.
-    fn settle(&self) -> Result<(), Fault> {
+    /// Finds out whether a publication in doubt took effect. If it did not, its buffers are the caller's.
+    fn settle(&self) -> Result<Vec<Buffer>, Fault> {
         if !self.pool.is_in_doubt(self.note, self.address) {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let before = self.port.own_tail();
         let found = self.port.published_tail(self.link).map_err(Fault::Unsettled)?;
-        let Some(doubt) = self.pool.take_doubt(self.note, self.address) else { return Ok(()) };
-        let landed = found == doubt.tail;
+        let Some(Doubt { tail, mut buffers }) = self.pool.take_doubt(self.note, self.address) else {
+            return Ok(Vec::new());
+        };
+        let landed = found == tail;
         self.port.keep_tail(if landed { found } else { before });
-        for buffer in &doubt.buffers {
-            if !self.pool.end_quarantine(buffer) {
-                continue;
-            }
-            if landed {
-                self.pool.note(buffer, Place::Device, self.pool.fold(self.shard));
-            } else {
-                self.park(core::slice::from_ref(buffer));
-            }
+        // One that was released meanwhile is nobody's.
+        buffers.retain(|buffer| self.pool.end_quarantine(buffer));
+        for buffer in &buffers {
+            // At the device, or about to be.
+            self.pool.note(buffer, Place::Device, self.pool.fold(self.shard));
         }
-        Ok(())
+        if landed {
+            buffers.clear();
+        }
+        Ok(buffers)
+    }
+
+    /// Parks the caller's buffers if `outcome` is a failure.
+    fn park_on_failure<T>(&self, own: &[Buffer], outcome: Result<T, Fault>) -> Result<T, Fault> {
+        if outcome.is_err() {
+            self.park(own);
+        }
+        outcome
     }
 
     /// Parks buffers, for the replenish thread to bring back.
-    #[cold]
     fn park(&self, buffers: &[Buffer]) {
         for buffer in buffers {
             // Parking fails only when memory is out; the ledger has the buffer as retired all the same.

@@ -628,13 +628,14 @@ template <typename Derived, typename Module> class ProfilerBase {
     void run_collector_thread(int shard) {
         using Clock = std::chrono::steady_clock;
         bool has_seen_buffer = false;
-        std::optional<Clock::time_point> idle_since;
+        bool idle = false;
+        Clock::time_point idle_since{};
         ReadyBufferInfo info{};
         for (;;) {
             if (manager_.wait_pop_ready(info, kCollectorTick, shard)) {
                 consume_ready_buffer(info, shard);
                 has_seen_buffer = true;
-                idle_since.reset();
+                idle = false;
                 continue;
             }
             if (execution_complete_.load(std::memory_order_acquire)) {
@@ -644,15 +645,16 @@ template <typename Derived, typename Module> class ProfilerBase {
                 continue;
             }
             const Clock::time_point now = Clock::now();
-            if (!idle_since) {
+            if (!idle) {
+                idle = true;
                 idle_since = now;
             }
-            if (now - *idle_since >= std::chrono::seconds(Derived::kIdleTimeoutSec)) {
+            if (now - idle_since >= std::chrono::seconds(Derived::kIdleTimeoutSec)) {
                 LOG_ERROR("%s: collector %d saw no buffer for %d s", Derived::kSubsystemName, shard,
                           static_cast<int>(Derived::kIdleTimeoutSec));
                 // One report per burst; the thread lives on and the next buffer re-arms it.
                 has_seen_buffer = false;
-                idle_since.reset();
+                idle = false;
             }
         }
         while (manager_.try_pop_ready(info, shard)) {

@@ -20,6 +20,10 @@ pub const LANEPIPE_MAX_ENTRIES: u32 = 8;
 pub const LANEPIPE_MAX_COLLECT: u32 = 64;
 /// As `lanepipe_site_t::instance`: the entry is not acceptable.
 pub const LANEPIPE_REJECT: u32 = u32::MAX;
+/// As `lanepipe_site_t::instance`: the entry is acceptable, but there is no free queue to fill. Untracked pools only.
+pub const LANEPIPE_NO_FREE_QUEUE: u32 = u32::MAX - 1;
+/// As `lanepipe_instance_t::queue`: not known yet; that of its first entry counts. Untracked pools only.
+pub const LANEPIPE_ANY_QUEUE: u32 = u32::MAX;
 
 /// Role of a thread: polls device words, one per profiler.
 pub const LANEPIPE_ROLE_SENTINEL: u32 = 0;
@@ -51,7 +55,7 @@ pub struct lanepipe_instance_t {
     pub free_queue: lanepipe_free_queue_t,
     /// Its kind.
     pub kind: u32,
-    /// The ready queue on which it publishes.
+    /// The ready queue on which it publishes, or `LANEPIPE_ANY_QUEUE`.
     pub queue: u32,
 }
 
@@ -61,7 +65,7 @@ pub struct lanepipe_kind_t {
     /// Bytes of a buffer; no more than any buffer of the kind has, whoever allocated it. 0 if an instance that is added later
     /// is to tell.
     pub buffer_size: usize,
-    /// Buffers in one allocated block, 1 or more.
+    /// Buffers in one allocated block, 1 or more; with an untracked pool 0 is allowed, and only watermarks allocate then.
     pub batch_size: u32,
     /// Buffers below which a lane is refilled by allocation; 0: never.
     pub warm_target: u32,
@@ -91,14 +95,16 @@ pub struct lanepipe_entry_t {
 /// What `resolve` answers for an entry.
 #[repr(C)]
 pub struct lanepipe_site_t {
-    /// Index of the instance that published the entry, or `LANEPIPE_REJECT`, which it is preset to.
+    /// Index of the instance that published the entry, `LANEPIPE_REJECT`, which it is preset to, or `LANEPIPE_NO_FREE_QUEUE`.
     pub instance: u32,
-    /// Must be left 0.
-    pub reserved: u32,
+    /// Kind of the buffer with `LANEPIPE_NO_FREE_QUEUE`; else not looked at.
+    pub kind: u32,
     /// Bytes of contents to bring to the host before the buffer is collected, up to the kind's `buffer_size`.
     pub content_size: usize,
     /// Points at zeroed memory of the pool's payload size, to be filled by the callback.
     pub payload: *mut c_void,
+    /// Device address of the buffer, preset to the entry's. In an untracked pool the callback may name another one.
+    pub dev: *mut c_void,
 }
 
 /// Interprets `count` entries of device ready queue `queue`. Drain thread of the queue's shard. Must not block, throw, or
@@ -237,7 +243,8 @@ const _: () = {
     assert!(size_of::<lanepipe_entry_t>() == size_of::<Entry>() && size_of::<lanepipe_site_t>() == size_of::<Site>());
     assert!(LANEPIPE_MAX_QUEUES == profiler::MAX_QUEUES && LANEPIPE_MAX_INSTANCES == profiler::MAX_INSTANCES);
     assert!(LANEPIPE_MAX_ENTRIES as usize == profiler::MAX_ENTRIES && LANEPIPE_MAX_COLLECT == profiler::MAX_COLLECT);
-    assert!(LANEPIPE_REJECT == profiler::REJECT);
+    assert!(LANEPIPE_REJECT == profiler::REJECT && LANEPIPE_NO_FREE_QUEUE == profiler::NO_FREE_QUEUE);
+    assert!(LANEPIPE_ANY_QUEUE == profiler::ANY_QUEUE);
     assert!(LANEPIPE_ROLE_SENTINEL == Role::Sentinel as u32 && LANEPIPE_ROLE_DRAIN == Role::Drain as u32);
     assert!(LANEPIPE_ROLE_REPLENISH == Role::Replenish as u32 && LANEPIPE_ROLE_COLLECT == Role::Collect as u32);
 };

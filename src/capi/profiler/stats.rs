@@ -30,6 +30,8 @@ pub struct lanepipe_queue_stats_t {
     pub transfer_failed: u64,
     /// Scans that found indices out of range.
     pub corrupt: u64,
+    /// Most elements that the ready ring held right after one of the queue's was added.
+    pub ready_peak: u64,
 }
 
 /// Counters of one shard's collect side and of the pipeline as a whole.
@@ -49,6 +51,25 @@ pub struct lanepipe_shard_stats_t {
     pub recycled: u64,
     /// Buffers that the replenish thread allocated for this shard's lanes.
     pub allocated: u64,
+}
+
+/// Counters of the backpressure gates; all 0 without `LANEPIPE_BACKPRESSURE_COMMON`.
+#[repr(C)]
+pub struct lanepipe_gate_stats_t {
+    /// `sizeof(lanepipe_gate_stats_t)`.
+    pub struct_size: u32,
+    /// Always 0.
+    pub reserved: u32,
+    /// Freezes: times that no gate was shut and then one was.
+    pub freezes: u64,
+    /// Nanoseconds in freezes that have ended.
+    pub frozen_ns: u64,
+    /// Buffers put into free queues within freezes.
+    pub refilled: u64,
+    /// Refills of one free queue that failed.
+    pub refill_failed: u64,
+    /// Failed pushes of gate words.
+    pub push_failed: u64,
 }
 
 /// The last fault of a worker thread.
@@ -97,6 +118,7 @@ pub unsafe extern "C" fn lanepipe_profiler_get_queue_stats(
                 ready_full: found.ready_full,
                 transfer_failed: found.transfer_failed,
                 corrupt: found.corrupt,
+                ready_peak: found.ready_peak,
             };
         }
         Ok(())
@@ -128,6 +150,36 @@ pub unsafe extern "C" fn lanepipe_profiler_get_shard_stats(
                 done_full: found.done_full,
                 recycled: found.recycled,
                 allocated: found.allocated,
+            };
+        }
+        Ok(())
+    })
+}
+
+/// Counters of the gates. Lock-free, any thread.
+///
+/// # Safety
+///
+/// Pointers are null or valid as described, and the calling thread has the role described.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lanepipe_profiler_get_gate_stats(
+    profiler: *const lanepipe_profiler_t,
+    stats: *mut lanepipe_gate_stats_t,
+) -> lanepipe_status_t {
+    on("lanepipe_profiler_get_gate_stats", profiler, |profiler| {
+        // SAFETY: the caller's contract.
+        unsafe { check_sized(stats)? };
+        let found = profiler.gate_stats();
+        // SAFETY: checked.
+        unsafe {
+            *stats = lanepipe_gate_stats_t {
+                struct_size: size_of::<lanepipe_gate_stats_t>() as u32,
+                reserved: 0,
+                freezes: found.freezes,
+                frozen_ns: found.frozen_ns,
+                refilled: found.refilled,
+                refill_failed: found.refill_failed,
+                push_failed: found.push_failed,
             };
         }
         Ok(())
@@ -166,3 +218,4 @@ pub unsafe extern "C" fn lanepipe_profiler_get_fault(
 impl Sized32 for lanepipe_queue_stats_t {}
 impl Sized32 for lanepipe_shard_stats_t {}
 impl Sized32 for lanepipe_fault_t {}
+impl Sized32 for lanepipe_gate_stats_t {}

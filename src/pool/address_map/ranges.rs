@@ -116,7 +116,8 @@ fn key_of(granule: u64, class: u32) -> u64 {
 }
 
 fn check(range: &Range) -> Result<(), Status> {
-    let ends = [range.base, range.host].map(|start| start.checked_add(range.size));
+    // The last byte counts: a range may end where the address space does.
+    let ends = [range.base, range.host].map(|start| start.checked_add(range.size.wrapping_sub(1)));
     let last = u64::from(range.count.saturating_sub(1)).checked_mul(range.stride);
     let ids = range.first_id.checked_add(range.count.saturating_sub(1));
     let carved = match last {

@@ -58,7 +58,8 @@ fn refuses_ranges_that_leave_the_address_space() {
     let good = Range { base: 0x1000, size: 0x400, host: 0x9000, first_id: 1, stride: 0x100, count: 4 };
     let bad = [
         Range { size: 0, ..good },
-        Range { base: u64::MAX - 0x3ff, ..good },
+        Range { base: u64::MAX - 0x3fe, ..good },
+        Range { host: u64::MAX - 0x3fe, ..good },
         Range { base: u64::MAX, size: u64::MAX, ..good },
         Range { host: u64::MAX, ..good },
         Range { count: 5, ..good },
@@ -89,6 +90,17 @@ fn reaches_both_ends_of_the_address_space() {
     assert_eq!(map.resolve(u64::MAX - 1), found(0x107f, 0));
     assert_eq!(map.range_base(u64::MAX), None);
     assert_eq!(map.resolve(u64::MAX - 0x81), None);
+}
+
+#[test]
+fn a_range_may_end_with_the_address_space() {
+    let map = map();
+    for size in [1, 0x40, 0x1000] {
+        map.insert_range(block(u64::MAX - (size - 1), size, 0x10_0000)).unwrap();
+        assert_eq!(map.resolve(u64::MAX), found(0x10_0000 + size - 1, 0));
+        assert_eq!(map.range_base(u64::MAX), Some(u64::MAX - (size - 1)));
+        assert_eq!((map.resolve(0), map.resolve(u64::MAX - size)), (None, None));
+    }
 }
 
 #[test]

@@ -506,9 +506,10 @@ fn a_publication_in_doubt_is_cleared_up_before_the_next() {
         if landed {
             assert_eq!(bench.device_takes(), Some(buffers[0]));
         }
-        assert_eq!(bench.top_up(), done(1));
-        assert_eq!((bench.quarantined(), bench.parked()), (0, if landed { 0 } else { 2 }));
-        assert_eq!(bench.at_device().len(), if landed { 2 } else { 1 });
+        assert_eq!(bench.top_up(), done(if landed { 1 } else { 3 }));
+        assert_eq!((bench.quarantined(), bench.parked()), (0, 0));
+        assert_eq!(bench.at_device()[..if landed { 1 } else { 2 }], buffers[if landed { 1 } else { 0 }..]);
+        assert_eq!(bench.at_device().len(), if landed { 2 } else { 3 });
         assert_eq!(bench.audit().errors, 0);
         assert_eq!(bench.messages.take().len(), 2, "the push, then the read");
     }

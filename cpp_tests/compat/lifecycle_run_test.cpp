@@ -1,0 +1,321 @@
+// Traffic through started pipelines (contract, 4.3, 4.4, section 7): what is delivered, where, in which order, and that
+// nothing is lost when stop comes at a bad moment.
+#include "pipeline.h"
+
+using namespace profiling_common;
+using compat::errors;
+using log_capture::Level;
+using sim::Delivery;
+using sim::eventually;
+using sim::kRows;
+using sim::Sharing;
+using sim::WideModule;
+
+namespace {
+
+using Collector = sim::ShardCollector<WideModule>;
+using Pipeline = sim::Pipeline<Collector, WideModule>;
+
+class LifecycleRun : public ::testing::TestWithParam<Sharing> {};
+INSTANTIATE_TEST_SUITE_P(All, LifecycleRun, ::testing::Values(Sharing::kIdentity, Sharing::kMapped, Sharing::kShadow),
+                         compat::SharingName());
+
+class LifecycleRunCopied : public LifecycleRun {};
+INSTANTIATE_TEST_SUITE_P(All, LifecycleRunCopied, ::testing::Values(Sharing::kShadow), compat::SharingName());
+
+// H4, H5, H10, H11, H12, H38 and the circulation of the whole pool, for every thread number.
+TEST_P(LifecycleRun, EverythingIsDeliveredOnceInOrderAndIntact) {
+    for (int n = 1; n <= kRows; ++n) {
+        Pipeline p(GetParam(), n);
+        p.supply(24);
+        p.start();
+        ASSERT_TRUE(p.play(300, p.paced()));
+        p.stop();
+        p.expect_delivered(std::vector<uint64_t>(static_cast<size_t>(n), 300));
+        EXPECT_EQ(p.collector->plain_calls, 0);
+        EXPECT_EQ(log_capture::total(), 0u);
+        EXPECT_EQ(p.memory.count(sim::Memory::Op::kAlloc), p.pool.size());
+        p.expect_conserved();
+    }
+}
+
+TEST_P(LifecycleRun, OneThreadPerShardAndNoOtherCollects) {
+    Pipeline p(GetParam());
+    p.supply(24);
+    p.start();
+    ASSERT_TRUE(p.play(50, p.paced()));
+    p.stop();
+    std::map<int, std::set<int>> threads;
+    for (const Delivery &d : p.collector->record.deliveries()) {
+        threads[d.shard].insert(d.factory_index);
+    }
+    ASSERT_EQ(threads.size(), static_cast<size_t>(kRows));
+    for (const auto &shard : threads) {
+        EXPECT_EQ(shard.second, std::set<int>{kRows + 1 + shard.first});
+    }
+}
+
+TEST_P(LifecycleRun, FewerShardsThanQueuesFoldThem) {
+    using TwoShards = sim::Module<1, 2, 8, 256, 256, 4>;
+    sim::Pipeline<sim::ShardCollector<TwoShards>, TwoShards> p(GetParam());
+    p.supply(24);
+    p.start();
+    EXPECT_EQ(p.threads.created(), 5);
+    ASSERT_TRUE(p.play(100, p.paced()));
+    p.stop();
+    p.expect_delivered(std::vector<uint64_t>(kRows, 100));
+    p.expect_conserved();
+}
+
+TEST_P(LifecycleRun, ThePlainCallbackOfASingleShardGetsEverything) {
+    using Single = sim::Module<1, 1, 8, 128, 128, 4>;
+    sim::Pipeline<sim::PlainCollector<Single>, Single> p(GetParam());
+    p.supply(24);
+    p.start();
+    ASSERT_TRUE(p.play(100, p.paced()));
+    p.stop();
+    p.expect_delivered(std::vector<uint64_t>(kRows, 100));
+    p.expect_conserved();
+}
+
+TEST_P(LifecycleRun, RestartsGoOnWhereTheDeviceIs) {
+    Pipeline p(GetParam(), 2);
+    p.supply(24);
+    for (int run = 0; run < 5; ++run) {
+        p.start();
+        ASSERT_TRUE(p.play(40, p.paced()));
+        p.stop();
+        p.expect_delivered({40, 40});
+        p.collector->record.forget();
+        p.restart_pacing();
+    }
+    EXPECT_EQ(errors(), 0u);
+    p.expect_conserved();
+}
+
+// ----------------------------------------------------------------------------------------------------- bursts at stop
+
+// All that was published before stop() is delivered, in order, whatever the size of the ready ring.
+template <uint32_t Ready, int Shards> void burst_at_stop(Sharing sharing) {
+    using M = sim::Module<1, Shards, Ready, 256, 256, 4>;
+    sim::Pipeline<sim::ShardCollector<M>, M> p(sharing);
+    p.supply(4);
+    p.collector->record.hook = [](const sim::ReadyInfo &, int) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    };
+    for (int run = 0; run < 4; ++run) {
+        std::vector<uint64_t> counts;
+        for (int q = 0; q < kRows; ++q) {
+            counts.push_back(p.burst(q));
+            EXPECT_EQ(counts.back(), std::min<uint64_t>(4, Ready - 1));
+        }
+        p.start();
+        p.stop();
+        EXPECT_EQ(p.threads.alive(), 0);
+        p.expect_delivered(counts);
+        for (int q = 0; q < kRows; ++q) {
+            EXPECT_TRUE(p.ready_content(q).empty());
+        }
+        sim::ReadyInfo left{};
+        for (int shard = 0; shard < Shards; ++shard) {
+            EXPECT_FALSE(p.collector->manager().try_pop_ready(left, shard));
+        }
+        p.collector->record.forget();
+        // What came back fills the queues again.
+        p.collector->manager().drain_done_into_recycled();
+    }
+    EXPECT_EQ(errors(), 0u);
+    p.expect_conserved();
+}
+
+TEST_P(LifecycleRun, ABurstAtStopIsDeliveredThroughARingOfTwo) { burst_at_stop<2, 1>(GetParam()); }
+TEST_P(LifecycleRun, ABurstAtStopIsDeliveredThroughARingOfThree) { burst_at_stop<3, 1>(GetParam()); }
+TEST_P(LifecycleRun, ABurstAtStopIsDeliveredThroughARingOfEight) { burst_at_stop<8, 1>(GetParam()); }
+TEST_P(LifecycleRun, ABurstAtStopIsDeliveredOnAllShards) { burst_at_stop<3, kRows>(GetParam()); }
+
+// A burst that is larger than every ring between device and collector, which takes 30 ms for the first of its buffers.
+TEST_P(LifecycleRun, ASlowCollectorAtStopLosesNothing) {
+    using M = sim::Module<1, 1, 8, 256, 256, 4>;
+    sim::Pipeline<sim::ShardCollector<M>, M> p(GetParam());
+    p.supply(16);
+    std::atomic<int> calls{0};
+    p.collector->record.hook = [&](const sim::ReadyInfo &, int) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(++calls <= 3 ? 30 : 1));
+    };
+    p.start();
+    std::vector<std::unique_ptr<sim::DeviceThread<M>>> device;
+    typename sim::DeviceThread<M>::Limits limits;
+    limits.mark = false;
+    for (int q = 0; q < kRows; ++q) {
+        device.push_back(std::make_unique<sim::DeviceThread<M>>(p, q, 12, limits));
+    }
+    std::vector<uint64_t> counts;
+    for (auto &thread : device) {
+        ASSERT_TRUE(thread->finish());
+        counts.push_back(thread->published());
+        p.held.insert(p.held.end(), thread->held().begin(), thread->held().end());
+    }
+    EXPECT_LT(p.collector->record.total(), 48u);
+    p.stop();
+    p.expect_delivered(counts);
+    EXPECT_EQ(errors(), 0u);
+    p.expect_conserved();
+}
+
+// The burst is published while the framework runs, and stop comes at once.
+TEST_P(LifecycleRun, StopRightAfterABurst) {
+    Pipeline p(GetParam());
+    p.supply(24);
+    std::vector<uint64_t> counts(kRows, 0);
+    for (int run = 0; run < 10; ++run) {
+        p.start();
+        for (int q = 0; q < kRows; ++q) {
+            counts[static_cast<size_t>(q)] += p.burst(q, counts[static_cast<size_t>(q)]);
+        }
+        p.stop();
+        p.expect_delivered(counts);
+    }
+    EXPECT_EQ(counts, std::vector<uint64_t>(kRows, 40));
+    EXPECT_EQ(errors(), 0u);
+    p.expect_conserved();
+}
+
+// No collector thread outlives stop, and none of its calls.
+TEST_P(LifecycleRun, NothingRunsAfterStop) {
+    Pipeline p(GetParam());
+    p.supply(8);
+    std::atomic<bool> stopped{false};
+    std::atomic<int> late{0};
+    const auto check = [&] { late += stopped ? 1 : 0; };
+    WideModule::observer = [&](sim::ModuleCall) { check(); };
+    p.collector->record.hook = [&](const sim::ReadyInfo &, int) { check(); };
+    p.collector->release_ready = [&] {
+        check();
+        return true;
+    };
+    p.before_transfer([&](const sim::Transfer &) { check(); });
+    for (int run = 0; run < 5; ++run) {
+        stopped = false;
+        p.start();
+        for (int q = 0; q < kRows; ++q) {
+            p.burst(q);
+        }
+        p.stop();
+        stopped = true;
+        EXPECT_EQ(p.threads.alive(), 0);
+        std::this_thread::yield();
+    }
+    EXPECT_EQ(late, 0);
+}
+
+// W8: a device that never pauses must not keep stop from ending. What it published before the call is delivered.
+TEST_P(LifecycleRun, RefSkipW8StopEndsAlthoughTheDeviceGoesOn) {
+    Pipeline p(GetParam(), 2);
+    p.supply(64);
+    p.start();
+    std::vector<std::unique_ptr<sim::DeviceThread<WideModule>>> device;
+    for (int q = 0; q < 2; ++q) {
+        device.push_back(std::make_unique<sim::DeviceThread<WideModule>>(p, q, UINT64_MAX));
+    }
+    EXPECT_TRUE(eventually([&] { return p.collector->record.total() > 500; }));
+    const uint64_t before[] = {device[0]->published(), device[1]->published()};
+    p.stop();
+    uint64_t delivered[2] = {};
+    for (const Delivery &d : p.collector->record.deliveries()) {
+        ++delivered[d.queue];
+    }
+    EXPECT_GE(delivered[0], before[0]);
+    EXPECT_GE(delivered[1], before[1]);
+}
+
+// W4: more buffers in flight than the done ring holds, and nobody who empties it in time.
+TEST_P(LifecycleRun, RefW4AFullDoneRingLosesNoBuffer) {
+    using M = sim::Module<1, 1, 16, 2, 256, 8>;
+    sim::Pipeline<sim::ShardCollector<M>, M> p(GetParam(), 1);
+    p.supply(8);
+    // The last ones are collected after the replenish thread has been joined.
+    p.collector->record.hook = [&](const sim::ReadyInfo &info, int) {
+        if (info.sequence == 0) {
+            eventually([&] { return p.threads.alive() == 1; });
+        }
+    };
+    p.start();
+    EXPECT_EQ(p.burst(0), 8u);
+    p.stop();
+    p.expect_delivered({8});
+    p.expect_conserved();
+}
+
+// Entries whose transfers keep failing stay queued, and stop does not wait for them; the others are delivered.
+TEST_P(LifecycleRunCopied, StopDoesNotWaitForEntriesThatCannotBeRead) {
+    Pipeline p(GetParam(), 2);
+    p.supply(8);
+    p.start();
+    p.fail_for_good("<entry[1]");
+    EXPECT_EQ(p.burst(0), 4u);
+    EXPECT_EQ(p.burst(1), 4u);
+    p.stop();
+    EXPECT_EQ(p.threads.alive(), 0);
+    p.expect_delivered({4, 0});
+    EXPECT_GE(errors(), 1u);
+    EXPECT_EQ(p.ready_content(1).size(), 4u);
+    p.expect_conserved();
+    // Readable again, they are delivered by the next run.
+    p.heal();
+    p.start();
+    p.stop();
+    p.expect_delivered({4, 4});
+}
+
+// A null entry is not there yet; it must not keep stop from ending.
+TEST_P(LifecycleRun, StopDoesNotWaitForANullEntry) {
+    Pipeline p(GetParam(), 2);
+    p.supply(8);
+    ASSERT_TRUE(p.publish(1, nullptr, 0, 1, 0));
+    p.start();
+    EXPECT_EQ(p.burst(0), 4u);
+    p.stop();
+    EXPECT_EQ(p.threads.alive(), 0);
+    EXPECT_EQ(p.collector->record.total(), 4u);
+}
+
+// ---------------------------------------------------------------------------------------------------- idle timeout
+
+class LifecycleIdle : public LifecycleRun {};
+INSTANTIATE_TEST_SUITE_P(All, LifecycleIdle, ::testing::Values(Sharing::kIdentity), compat::SharingName());
+
+// H34. The sleeps only give a wrong report the time to come.
+TEST_P(LifecycleIdle, EachBurstIsReportedOnceAndTheCollectorGoesOn) {
+    sim::Pipeline<sim::ShardCollector<WideModule, 0>, WideModule> p(GetParam(), 2);
+    p.supply(8);
+    p.start();
+    std::this_thread::sleep_for(std::chrono::milliseconds(250));
+    EXPECT_EQ(log_capture::total(), 0u) << "silent so far";
+    for (size_t burst = 1; burst <= 3; ++burst) {
+        EXPECT_EQ(p.burst(0, 4 * (burst - 1)), 4u);
+        EXPECT_TRUE(eventually([&] { return errors() == burst; }));
+        std::this_thread::sleep_for(std::chrono::milliseconds(250));
+        EXPECT_EQ(errors(), burst);
+        EXPECT_TRUE(eventually([&] { return p.free_fill(0, 0) == 4; }));
+    }
+    // The other collector has a burst of its own.
+    EXPECT_EQ(p.burst(1), 4u);
+    EXPECT_TRUE(eventually([] { return errors() == 4; }));
+    p.stop();
+    EXPECT_EQ(errors(), 4u);
+    p.expect_delivered({12, 4});
+}
+
+TEST_P(LifecycleIdle, WithoutTrafficOrBeforeTheTimeNothingIsReported) {
+    Pipeline p(GetParam(), 1);
+    p.supply(8);
+    p.start();
+    std::this_thread::sleep_for(std::chrono::milliseconds(250));
+    EXPECT_EQ(p.burst(0), 4u);
+    std::this_thread::sleep_for(std::chrono::milliseconds(350));
+    p.stop();
+    EXPECT_EQ(log_capture::total(), 0u);
+    p.expect_delivered({4});
+}
+
+} // namespace
