@@ -62,15 +62,19 @@ impl Profiler {
     ///
     /// # Errors
     ///
-    /// `LANEPIPE_E_INVALID` for a configuration out of range.
+    /// `LANEPIPE_E_INVALID` for a configuration out of range, `LANEPIPE_E_DUPLICATE` for an instance that is in it twice,
+    /// `LANEPIPE_E_NO_MEMORY`.
     pub fn new(pool: Arc<Pool>, config: Config) -> Result<Self, Status> {
         config.check(&pool).map_err(|problem| problem.status)?;
         for (kind, at) in (0u32..).zip(&config.kinds) {
             pool.set_warm_target(kind, at.warm_target)?;
         }
         let instances = Instances::new(config.max_instances, &config.kinds, pool.config().untracked)?;
-        for instance in &config.instances {
-            instances.add(*instance, 0)?;
+        for (position, instance) in (0u32..).zip(&config.instances) {
+            // Positions are the indices that the caller answers with.
+            if instances.add(*instance, 0)? != position {
+                return Err(Status::LANEPIPE_E_DUPLICATE);
+            }
         }
         Ok(Self {
             instances: Arc::new(instances),

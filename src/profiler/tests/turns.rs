@@ -4,7 +4,7 @@ use super::harness::Harness;
 use super::world::Plan;
 use crate::profiler::config::KindConfig;
 use crate::profiler::instances::Instances;
-use crate::profiler::{Instance, MAX_INSTANCES};
+use crate::profiler::{Config, Instance, MAX_INSTANCES, Profiler};
 use std::sync::Barrier;
 
 /// H19: a drain thread that finds the lanes with the driver of the gates does not give the driver's turn back.
@@ -80,5 +80,17 @@ fn a_size_that_is_told_later_counts() {
     for (size, known) in [(0, 0), (64, 64), (128, 64)] {
         assert_eq!(instances.add(instance, size), Ok(0));
         assert_eq!(instances.buffer_size(0), known);
+    }
+}
+
+/// An instance that is named twice has one index, and those after it would have others than the caller counts.
+#[test]
+fn an_instance_may_be_named_once_only() {
+    for compat in [false, true] {
+        let harness = Harness::new(Plan { compat, instances_per_queue: 2, ..Plan::default() });
+        let config = Harness::config(&harness.world, &harness.hooks);
+        let instances = [config.instances[0], config.instances[0], config.instances[1]];
+        let config = Config { instances: instances.into(), max_instances: 3, ..config };
+        assert!(Profiler::new(harness.pool.clone(), config).is_err());
     }
 }
