@@ -124,6 +124,12 @@ class Device {
         return buffer;
     }
 
+    // Whether each instance has a buffer to take.
+    bool is_supplied() const {
+        return std::all_of(instances.begin(), instances.end(),
+                           [](const Instance &at) { return load(at.tail) != *at.head; });
+    }
+
     // Stores an entry as it stands; false if the ready queue is full.
     bool push_entry(uint32_t queue, const Entry &entry) {
         Queue &at = queues[queue];

@@ -593,6 +593,8 @@ typedef struct lanepipe_site_t {
     size_t content_size;
     // Points at zeroed memory of the pool's payload size, to be filled by the callback.
     void *payload;
+    // Device address of the buffer, preset to the entry's. In an untracked pool the callback may name another one.
+    void *dev;
 } lanepipe_site_t;
 #endif
 
@@ -1347,8 +1349,8 @@ lanepipe_status_t lanepipe_profiler_add_instance(struct lanepipe_profiler_t *pro
 
 #if defined(LANEPIPE_HOST)
 // Fills every free queue, from the lanes of its shard or else from new blocks, as far as allocator and `max_buffers` allow
-// (unless `LANEPIPE_PROFILER_PREFILLED`); then starts the threads: one collect per live shard, replenish, one drain per live
-// shard, sentinel (unless `LANEPIPE_PROFILER_MERGED_SENTINEL`). On
+// (unless `LANEPIPE_PROFILER_PREFILLED`); then starts the threads: one drain per live shard, replenish, one collect per live
+// shard, sentinel (unless `LANEPIPE_PROFILER_MERGED_SENTINEL`). None works before all have been created. On
 // failure none is left running: `LANEPIPE_E_STATE` if it runs or is stopping or another profiler runs on the pool,
 // `LANEPIPE_BUSY` while another thread is inside start or stop, `LANEPIPE_E_CORRUPT` if a ready head is out of range,
 // `LANEPIPE_E_INVALID` if memory is copied and a queue is not inside the shared region, `LANEPIPE_E_THREAD` if the factory
@@ -1467,8 +1469,8 @@ lanepipe_status_t lanepipe_ring_attach(void *memory,
                                        struct lanepipe_ring_consumer_t **consumer);
 
 #if defined(LANEPIPE_HOST)
-// As `lanepipe_ring_init`, in memory of its own. The caller owns both ends and gives them back with
-// `lanepipe_ring_destroy`.
+// As `lanepipe_ring_init`, in memory of its own, where the check for overlap costs a call next to nothing while one and
+// the same thread uses an end. The caller owns both ends and gives them back with `lanepipe_ring_destroy`.
 //
 // # Safety
 //

@@ -1,9 +1,8 @@
 //! The event count: see the module's opening for the protocol and its proof.
 
-use super::{FutexWord, SleepEnd, membarrier, now};
+use super::{FutexWord, SleepEnd, now};
 use crate::sync::atomic::{AtomicU32, Ordering};
-use crate::sync::{CachePadded, Edge, relax};
-use core::sync::atomic::compiler_fence;
+use crate::sync::{CachePadded, Edge, membarrier, relax};
 
 /// Fence between registering and re-checking the condition.
 const W1: Edge = Edge::new("event.W1", Ordering::SeqCst);
@@ -120,7 +119,7 @@ impl EventCount {
         // accesses, so only the compiler must keep their order.
         match self.words.barrier {
             None => N1.fence(),
-            Some(_) => compiler_fence(Ordering::SeqCst),
+            Some(_) => N1.light_fence(),
         }
         // Relaxed: fence N1 orders it after the condition.
         if self.words.waiters.load(Ordering::Relaxed) != 0 {

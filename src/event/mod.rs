@@ -71,8 +71,6 @@ mod clock;
 mod count;
 #[cfg(all(target_os = "linux", not(feature = "portable-wait"), not(all(test, loom))))]
 mod futex;
-#[cfg(all(target_os = "linux", not(feature = "portable-wait"), not(all(test, loom))))]
-mod membarrier;
 #[cfg(all(test, loom))]
 mod model;
 #[cfg(all(any(not(target_os = "linux"), feature = "portable-wait"), not(all(test, loom))))]
@@ -89,18 +87,6 @@ use futex::FutexWord;
 use model::FutexWord;
 #[cfg(all(any(not(target_os = "linux"), feature = "portable-wait"), not(all(test, loom))))]
 use portable::FutexWord;
-
-/// Where no thread can fence for another, every event is symmetric.
-#[cfg(any(not(target_os = "linux"), feature = "portable-wait", all(test, loom)))]
-mod membarrier {
-    pub(super) fn register() -> bool {
-        false
-    }
-
-    pub(super) fn barrier() -> bool {
-        false
-    }
-}
 
 pub use clock::{Deadline, now};
 pub use count::{EventCount, WaitEnd};

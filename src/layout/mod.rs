@@ -26,6 +26,7 @@ pub use gates::{Gate, Gates};
 pub use link::{Direct, Link, RawWords64, Words64};
 #[cfg(all(test, loom))]
 pub(crate) use loom_tests::LoomWords;
+#[cfg(feature = "std")]
 pub(crate) use port::D1;
 pub use port::{FreePort, ReadyPort};
 

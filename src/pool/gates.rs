@@ -11,6 +11,9 @@ pub(crate) struct GateMemory {
     pub(crate) unconfirmed: AtomicBool,
     /// The contended word is still to be cleared, because the freeze word could not be pushed before it.
     pub(crate) owed: AtomicBool,
+    /// The gate opened without the device ever having heard that it was shut, and is shut again and again by the same
+    /// signal: nothing more is said until the device hears of it.
+    pub(crate) unheard: AtomicBool,
     /// Failed pushes.
     pub(crate) failures: AtomicU32,
 }

@@ -275,6 +275,20 @@ impl Pool {
         self.tracked[kind as usize].load(Ordering::Relaxed)
     }
 
+    /// All buffers in the pool's queues. No thread runs.
+    #[cfg(all(test, not(loom)))]
+    pub(crate) fn queued_buffers(&self) -> Vec<Buffer> {
+        let mut buffers = Vec::new();
+        // SAFETY: tests call this at rest; likewise below.
+        self.ready.iter().for_each(|ring| unsafe { ring.for_each(|buffer| buffers.push(*buffer)) });
+        for ring in self.done.iter().chain(self.lanes.iter().map(|lane| &lane.recycled)) {
+            // SAFETY: as above.
+            unsafe { ring.for_each(|buffer| buffers.push(*buffer)) };
+        }
+        self.retired.for_each(|_, buffer, _| buffers.push(*buffer));
+        buffers
+    }
+
     /// The demand word of a lane.
     pub(crate) fn demand(&self, shard: usize, kind: u32) -> &AtomicU32 {
         &self.lane(shard, kind).demand

@@ -5,8 +5,11 @@
 //! whatever differs, again at every poll until the drain thread has caught up.
 
 use crate::event::EventCount;
-use crate::sync::CachePadded;
 use crate::sync::atomic::{AtomicU32, Ordering};
+use crate::sync::{CachePadded, Edge};
+
+const H1: Edge = Edge::new("profiler.H1", Ordering::Release);
+const H2: Edge = Edge::new("profiler.H2", Ordering::Acquire);
 
 /// How far a drain thread has come in one ready queue: the index of the next entry that it takes.
 #[derive(Debug)]
@@ -82,16 +85,17 @@ impl DrainBell {
 
     /// Hands over free queues of the shard that a freeze left empty. Replenish thread.
     pub(super) fn hand_over(&self) {
-        // Relaxed: as in `announce`; only the replenish thread writes.
+        // Relaxed: only the replenish thread writes.
         let count = self.hand_overs.load(Ordering::Relaxed);
-        self.hand_overs.store(count.wrapping_add(1), Ordering::Relaxed);
+        // [H1] Release: pairs with [H2]. Unlike an announcement this is not repeated: who counts it in sees what it is about.
+        self.hand_overs.store(count.wrapping_add(1), H1.order());
         self.event.notify();
     }
 
     /// Whether there was a hand-over since the call before. Drain thread, which keeps `seen`.
     pub(super) fn is_handed_over(&self, seen: &mut u32) -> bool {
-        // Relaxed: as in `is_announced`.
-        let count = self.hand_overs.load(Ordering::Relaxed);
+        // [H2] Acquire: pairs with [H1].
+        let count = self.hand_overs.load(H2.order());
         core::mem::replace(seen, count) != count
     }
 }

@@ -23,6 +23,14 @@
 //! thread that takes its turn later sees what came before they were given back (`turn.T1` → `turn.T2`), the shut gate among
 //! it, and leaves the free queues alone. A drain thread that waits for room in its ready ring has no turn.
 //!
+//! A drain thread that is turned away forgets the free queue it came for: either the refill fills it, or the driver finds it
+//! empty after it has opened the gates and given the turns back, and hands it over. So the driver's look and the drain
+//! thread's try must not miss each other:
+//!
+//! | edge | from | to | carries | model that fails when weakened |
+//! | --- | --- | --- | --- | --- |
+//! | `profiler.B1` ↔ `profiler.B2` | drain: what it knows of the free queue; SeqCst fence B1; second try | driver: opens, gives the turns back; SeqCst fence B2; look at the free queues | one of them sees the other | `loom_turned_away` |
+//!
 //! # Failure exits
 //!
 //! | exit | what holds |
@@ -37,9 +45,33 @@ use crate::layout::{Gate, Gates, Link, Words64};
 use crate::log;
 use crate::pool::{GateMemory, GatesMemory, LaneTurns, Pool};
 use crate::status::Status;
-use crate::sync::Word32;
 use crate::sync::atomic::Ordering;
+use crate::sync::{Edge, Held, Turn, Word32};
 use core::marker::PhantomData;
+
+const B1: Edge = Edge::new("profiler.B1", Ordering::SeqCst);
+const B2: Edge = Edge::new("profiler.B2", Ordering::SeqCst);
+
+/// A drain thread's turn at the lanes of its shard; `None` while they belong to the driver, who will look at the free queue
+/// that the caller has in mind.
+pub(super) fn enter_lanes(turn: &Turn, is_frozen: impl Fn() -> bool) -> Option<Held<'_>> {
+    let attempt = || {
+        let lanes = turn.enter()?;
+        // After the turn was taken: see the module documentation.
+        if is_frozen() { None } else { Some(lanes) }
+    };
+    attempt().or_else(|| {
+        // [B1] SeqCst fence: Dekker with [B2].
+        B1.fence();
+        attempt()
+    })
+}
+
+/// To be called when the gates are open and the turns given back, before the look for free queues that stay empty. Driver.
+pub(super) fn order_hand_over() {
+    // [B2] SeqCst fence: Dekker with [B1].
+    B2.fence();
+}
 
 /// The driver's hold on the gates of one shared region.
 pub(crate) struct Backpressure<'a, W, S, L> {
@@ -83,16 +115,21 @@ impl<'a, W: Word32, S: Words64, L: Link<W, S>> Backpressure<'a, W, S, L> {
         memory.owed.store(true, Ordering::Relaxed);
         self.push_freeze(gate, memory, name, true);
         self.clear_owed(gate, memory);
-        self.pool.logger().log(log::WARN, format_args!("the {name} gate is shut"));
+        if !memory.unheard.load(Ordering::Relaxed) {
+            self.pool.logger().log(log::WARN, format_args!("the {name} gate is shut"));
+        }
         true
     }
 
     fn push_freeze(&self, gate: &Gate<W>, memory: &GateMemory, name: &str, frozen: bool) {
         let outcome = gate.set_frozen(self.link, frozen);
+        if frozen && outcome.is_ok() {
+            memory.unheard.store(false, Ordering::Relaxed);
+        }
         let was_confirmed = !memory.unconfirmed.swap(outcome.is_err(), Ordering::Relaxed);
         if let Err(status) = outcome {
             memory.failures.fetch_add(1, Ordering::Relaxed);
-            if was_confirmed {
+            if was_confirmed && !memory.unheard.load(Ordering::Relaxed) {
                 let what = format_args!("the freeze word of the {name} gate could not be pushed: {status:?}");
                 self.pool.logger().log(log::ERROR, what);
             }
@@ -128,17 +165,19 @@ impl<'a, W: Word32, S: Words64, L: Link<W, S>> Backpressure<'a, W, S, L> {
 
     /// Opens the gates that are shut. Driver, with all turns, or after all drain threads have ended.
     pub(crate) fn open(&self) {
-        let shut = self.gates.any_frozen();
+        let mut is_news = false;
         for (gate, memory, name) in
             [(&self.gates.push, &self.memory().push, "push"), (&self.gates.pop, &self.memory().pop, "pop")]
         {
             if gate.is_frozen() {
                 // The signal stays: the device shuts the gate again by it.
                 memory.owed.store(false, Ordering::Relaxed);
+                let was_heard = !memory.unconfirmed.load(Ordering::Relaxed);
+                is_news |= !memory.unheard.swap(!was_heard, Ordering::Relaxed);
                 self.push_freeze(gate, memory, name, false);
             }
         }
-        if shut {
+        if is_news {
             self.pool.logger().log(log::WARN, format_args!("the gates are open again"));
         }
     }

@@ -9,12 +9,13 @@
 use super::stats::Counter;
 use crate::event::EventCount;
 use crate::pool::Pool;
-use crate::pool::ledger::Place;
 use crate::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use crate::sync::{CachePadded, Edge};
 
 const Q1: Edge = Edge::new("profiler.Q1", Ordering::SeqCst);
 const C1: Edge = Edge::new("profiler.C1", Ordering::SeqCst);
+const R1: Edge = Edge::new("profiler.R1", Ordering::Release);
+const R2: Edge = Edge::new("profiler.R2", Ordering::Acquire);
 
 /// Shared words of the circulation of one run.
 pub(super) struct Circulation {
@@ -24,7 +25,7 @@ pub(super) struct Circulation {
     stopped: AtomicBool,
     /// Free queues that stand empty for want of a buffer, over all shards.
     starving: CachePadded<AtomicU32>,
-    /// Grows whenever a drain thread raises demand.
+    /// Grows whenever a drain thread raises demand or somebody parks a buffer.
     raised: AtomicU32,
     /// Buffers that left the device's side, per (shard, kind); written by the shard's drain thread.
     entered: Box<[Counter]>,
@@ -33,20 +34,12 @@ pub(super) struct Circulation {
 }
 
 impl Circulation {
+    /// Of a run that is about to start: no thread uses a queue end.
     pub(super) fn new(pool: &Pool, shards: u32) -> Self {
-        let kinds = pool.config().kinds as usize;
-        let mut initial = vec![0; kinds];
-        // What the run's own threads bring back: not what lies with other shards, or with the owner.
-        pool.ledger().for_each(|_, entry| {
-            let comes_back = match entry.place {
-                Place::Ready | Place::Done => entry.shard < shards,
-                place => place == Place::Retired,
-            };
-            if comes_back {
-                initial[entry.kind as usize] += 1;
-            }
-        });
-        Self::with_initial(initial.into(), shards as usize * kinds)
+        // SAFETY: as documented.
+        let initial = unsafe { pool.on_their_way() };
+        let lanes = shards as usize * initial.len();
+        Self::with_initial(initial, lanes)
     }
 
     pub(super) fn with_initial(initial: Box<[u64]>, lanes: usize) -> Self {
@@ -84,8 +77,7 @@ impl Circulation {
         demand.store(now, Ordering::Relaxed);
         if now > before {
             self.starving.fetch_add(now - before, Ordering::Relaxed);
-            self.raised.fetch_add(1, Ordering::Relaxed);
-            self.event.notify();
+            self.raise();
         } else {
             self.starving.fetch_sub(before - now, Ordering::Relaxed);
         }
@@ -94,8 +86,12 @@ impl Circulation {
     /// Makes the replenish thread look at the parked buffers. Drain and collect threads.
     #[cold]
     pub(super) fn nudge(&self) {
-        // Relaxed: ordered by `event.N1`.
-        self.raised.fetch_add(1, Ordering::Relaxed);
+        self.raise();
+    }
+
+    fn raise(&self) {
+        // [R1] Release: pairs with [R2]; who counts this one in sees the demand and the parked buffers that it stands for.
+        self.raised.fetch_add(1, R1.order());
         self.event.notify();
     }
 
@@ -129,10 +125,11 @@ impl Circulation {
         self.starving.load(Ordering::Relaxed) > own
     }
 
-    /// How often demand was raised.
+    /// How often there was demand or a parked buffer to look at. Replenish thread, which looks afterwards and before a sleep
+    /// compares.
     pub(super) fn raised(&self) -> u32 {
-        // Relaxed: read again after `event.W1` before a sleep.
-        self.raised.load(Ordering::Relaxed)
+        // [R2] Acquire: pairs with [R1]; a sleep on this number misses nothing that it stands for.
+        self.raised.load(R2.order())
     }
 
     /// Ends the replenish thread.

@@ -202,6 +202,8 @@ pub struct Site {
     pub content_size: usize,
     /// Zeroed memory of the pool's payload size, to be filled.
     pub payload: *mut u8,
+    /// Device address of the buffer, preset to the entry's. Another one counts in untracked pools only.
+    pub dev: u64,
 }
 
 /// What a thread of the profiler runs.

@@ -281,14 +281,20 @@ impl Drain {
             *entry = self.identify(run, words[config.pointer_word as usize]);
             entry.bytes = words.as_ptr().cast();
         }
-        let entries = &entries[..count];
+        let entries = &mut entries[..count];
         let mut sites =
-            [Site { instance: REJECT, kind: 0, content_size: 0, payload: core::ptr::null_mut() }; MAX_ENTRIES];
-        for (position, site) in sites[..count].iter_mut().enumerate() {
+            [Site { instance: REJECT, kind: 0, content_size: 0, payload: core::ptr::null_mut(), dev: 0 }; MAX_ENTRIES];
+        for (position, (site, entry)) in sites[..count].iter_mut().zip(entries.iter()).enumerate() {
+            site.dev = entry.dev;
             // In bounds or, without payloads, not dereferenced.
             site.payload = payloads.as_mut_ptr().wrapping_add(position * payload_size);
         }
         run.config.hooks.resolve(number, entries, &mut sites[..count]);
+        if run.pool.config().untracked {
+            for (entry, site) in entries.iter_mut().zip(&sites).filter(|(entry, site)| entry.dev != site.dev) {
+                *entry = Entry { bytes: entry.bytes, ..self.identify(run, site.dev) };
+            }
+        }
 
         let mut buffers = [Buffer { dev: 0, kind: 0, id: 0 }; MAX_ENTRIES];
         let mut delivered = 0;
@@ -419,7 +425,7 @@ impl Drain {
         };
         let stats = &run.stats.queues[queue as usize];
         let Some(_lanes) = run.lanes_of(self.shard) else {
-            // A freeze is on, and its refill serves the queue.
+            // A freeze is on: its refill serves the queue, or it is handed over at the end.
             return false;
         };
         let Some(mut free) = run.instances.enter(served) else {

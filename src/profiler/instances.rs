@@ -9,8 +9,8 @@ use super::refill::FreeQueue;
 use super::table::Table;
 use crate::pool::address_map::AddressMap;
 use crate::status::Status;
-use crate::sync::Turn;
 use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use crate::sync::{Held, Turn};
 use core::cell::UnsafeCell;
 use core::ops::{Deref, DerefMut};
 
@@ -54,7 +54,7 @@ impl Served {
 
     /// Hands the free queue to its drain thread as standing empty. Driver of the gates.
     pub(super) fn mark_hungry(&self) {
-        // Relaxed: the bell that follows orders it.
+        // Relaxed: the hand-over that follows carries it (`profiler.H1`), at start the creation of the drain thread.
         self.hungry.store(true, Ordering::Relaxed);
     }
 
@@ -67,8 +67,8 @@ impl Served {
 
 /// The free queue of an instance, while the caller has its turn.
 pub(super) struct FreeTurn<'a> {
-    turn: &'a Turn,
     free: *mut FreeQueue,
+    _turn: Held<'a>,
 }
 
 impl Deref for FreeTurn<'_> {
@@ -83,12 +83,6 @@ impl DerefMut for FreeTurn<'_> {
     fn deref_mut(&mut self) -> &mut FreeQueue {
         // SAFETY: as for `deref`.
         unsafe { &mut *self.free }
-    }
-}
-
-impl Drop for FreeTurn<'_> {
-    fn drop(&mut self) {
-        self.turn.give_back();
     }
 }
 
@@ -135,8 +129,8 @@ impl Instances {
     /// The turn of a free queue and the queue; `None` if another thread has it.
     #[inline]
     pub(super) fn enter<'a>(&'a self, served: &'a Served) -> Option<FreeTurn<'a>> {
-        let turn = &self.get(served.first)?.turn;
-        turn.take().then_some(FreeTurn { turn, free: served.free.get() })
+        let turn = self.get(served.first)?.turn.enter()?;
+        Some(FreeTurn { free: served.free.get(), _turn: turn })
     }
 
     /// Bytes of a buffer of `kind`; 0 if no instance has told.

@@ -152,15 +152,11 @@ impl Profiler {
         if !self.config.prefilled {
             self.fill_free_queues();
         }
-        let run = Arc::new(Run::new(
-            self.pool.clone(),
-            self.config.clone(),
-            self.stats.clone(),
-            self.fault.clone(),
-            self.instances.clone(),
-        ));
+        let run = Arc::new(self.new_run());
         let mut starting = Active { run, threads: Vec::new(), phase: 0 };
-        if let Err(status) = self.spawn_all(&mut starting) {
+        let spawned = self.spawn_all(&mut starting);
+        starting.run.give_order(spawned.is_ok());
+        if let Err(status) = spawned {
             self.pool.logger().log(log::ERROR, format_args!("start failed: {status:?}"));
             // Only threads that were started are waited for, and none of them can be kept.
             self.finish(&mut starting, Deadline::NEVER);
@@ -201,6 +197,12 @@ impl Profiler {
     #[cfg(all(test, not(loom)))]
     pub(super) fn current_run(&self) -> Option<Arc<Run>> {
         self.active.lock().as_ref().map(|active| active.run.clone())
+    }
+
+    /// What the threads of a run will share; none of them exists.
+    pub(super) fn new_run(&self) -> Run {
+        let Self { pool, config, stats, fault, instances, .. } = self;
+        Run::new(pool.clone(), config.clone(), stats.clone(), fault.clone(), instances.clone())
     }
 
     fn check_heads(&self) -> Result<(), Status> {
@@ -325,15 +327,15 @@ impl Profiler {
     fn spawn_all(&self, starting: &mut Active) -> Result<(), Status> {
         let run = starting.run.clone();
         starting.threads.try_reserve_exact(2 + 2 * run.shards as usize).map_err(|_| Status::LANEPIPE_E_NO_MEMORY)?;
-        // Consumers before producers: should a later thread be refused, those that run can still end.
+        // None works before all are there: a drain thread without its collect thread could not end.
         for shard in 0..run.shards {
-            self.spawn(starting, Role::Collect, shard, move |run| collect::run(run, shard))?;
+            let drain = Drain::new(&run, shard);
+            self.spawn(starting, Role::Drain, shard, move |run| drain.run(run))?;
         }
         let replenish = Replenish::new(&run);
         self.spawn(starting, Role::Replenish, 0, move |run| replenish.run(run))?;
         for shard in 0..run.shards {
-            let drain = Drain::new(&run, shard);
-            self.spawn(starting, Role::Drain, shard, move |run| drain.run(run))?;
+            self.spawn(starting, Role::Collect, shard, move |run| collect::run(run, shard))?;
         }
         if !self.config.merged_sentinel {
             let sentinel = Sentinel::new(&run);
@@ -352,7 +354,7 @@ impl Profiler {
         let run = starting.run.clone();
         let body = ThreadBody::new(move || {
             // The boundary of the thread: a panic ends the thread and is reported, and stop does not wait for it.
-            if catch_unwind(AssertUnwindSafe(|| body(&run))).is_err() {
+            if run.await_order() && catch_unwind(AssertUnwindSafe(|| body(&run))).is_err() {
                 run.report(Status::LANEPIPE_E_PANIC, role, index, 0, 1, "internal error");
             }
             run.note_exit(role);

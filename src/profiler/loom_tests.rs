@@ -1,13 +1,14 @@
 //! Models of what the threads of a run do to each other: stop, starved lanes, and the way of a done buffer.
 
 use super::announce::{DrainBell, Progress};
+use super::backpressure::{enter_lanes, order_hand_over};
 use super::circulation::Circulation;
 use super::run::StopFlag;
 use crate::event::{Deadline, EventCount};
 use crate::layout::{Direct, FreePort, Gate, LoomWords};
 use crate::ring::Ring;
 use crate::sync::Turn;
-use crate::sync::atomic::{AtomicU32, Ordering, UnsafeCell};
+use crate::sync::atomic::{AtomicBool, AtomicU32, Ordering, UnsafeCell};
 use crate::sync::model::{check, must_fail};
 use loom::thread;
 use std::sync::Arc;
@@ -142,6 +143,34 @@ fn loom_done_while_starving() {
     must_fail("profiler.C1", 3, done_while_starving);
 }
 
+/// Demand is raised while the replenish thread looks for work: it must not sleep on what it has seen raised without having
+/// seen what is demanded.
+fn demand_raised() {
+    let shard = Shard::new();
+    let replenish = {
+        let shard = shard.clone();
+        thread::spawn(move || {
+            loop {
+                let raised = shard.circulation.raised();
+                if shard.demand.load(Ordering::Relaxed) != 0 {
+                    break;
+                }
+                let work = || (shard.circulation.raised() != raised).then_some(());
+                let _ = shard.circulation.event.wait_until(Deadline::NEVER, 0, work);
+            }
+        })
+    };
+    shard.circulation.set_demand(&shard.demand, 0, 1);
+    replenish.join().unwrap();
+}
+
+#[test]
+fn loom_demand_raised() {
+    check(3, demand_raised);
+    must_fail("profiler.R1", 3, demand_raised);
+    must_fail("profiler.R2", 3, demand_raised);
+}
+
 /// One buffer from the collect thread through done ring and lane into a device free queue, while the drain thread
 /// starves: the device gets it, once.
 fn circulation() {
@@ -225,6 +254,35 @@ fn loom_sentinel_and_laps() {
     check(2, sentinel_and_laps);
 }
 
+/// The driver of the gates hands a free queue over while the drain thread is awake or about to sleep: it takes it over.
+fn hand_over() {
+    let hungry = Arc::new(AtomicBool::new(false));
+    let bell = Arc::new(DrainBell::new());
+    let drain = {
+        let (hungry, bell) = (hungry.clone(), bell.clone());
+        thread::spawn(move || {
+            let mut seen = 0;
+            loop {
+                if bell.is_handed_over(&mut seen) && hungry.load(Ordering::Relaxed) {
+                    break;
+                }
+                let _ =
+                    bell.event.wait_until(Deadline::NEVER, 0, || bell.is_handed_over(&mut seen.clone()).then_some(()));
+            }
+        })
+    };
+    hungry.store(true, Ordering::Relaxed);
+    bell.hand_over();
+    drain.join().unwrap();
+}
+
+#[test]
+fn loom_hand_over() {
+    check(3, hand_over);
+    must_fail("profiler.H1", 3, hand_over);
+    must_fail("profiler.H2", 3, hand_over);
+}
+
 /// What a drain thread and the driver of the gates share: a shut gate, the turn of the lanes, and a free queue.
 struct Frozen {
     turn: Turn,
@@ -279,4 +337,33 @@ fn loom_freeze_hand_shake() {
     check(3, freeze_hand_shake);
     must_fail("turn.T1", 3, freeze_hand_shake);
     must_fail("turn.T2", 3, freeze_hand_shake);
+}
+
+/// A drain thread comes for a free queue that it knows to be empty, while the driver ends a freeze: it gets its turn, or
+/// the driver finds the queue empty and hands it over.
+fn turned_away() {
+    let turn = Arc::new(Turn::new());
+    let gate = Arc::new(Gate { freeze: AtomicU32::new(1), contended: AtomicU32::new(0) });
+    let fill = Arc::new(AtomicU32::new(1));
+    assert!(turn.take());
+    let drain = {
+        let (turn, gate, fill) = (turn.clone(), gate.clone(), fill.clone());
+        thread::spawn(move || {
+            // The device's store, which the drain thread knows of by the entry that came after it.
+            fill.store(0, Ordering::Relaxed);
+            enter_lanes(&turn, || gate.is_frozen()).is_some()
+        })
+    };
+    gate.set_frozen::<LoomWords>(&Direct, false).unwrap();
+    turn.give_back();
+    order_hand_over();
+    let is_handed_over = fill.load(Ordering::Relaxed) == 0;
+    assert!(drain.join().unwrap() || is_handed_over, "nobody sees to the free queue");
+}
+
+#[test]
+fn loom_turned_away() {
+    check(3, turned_away);
+    must_fail("profiler.B1", 3, turned_away);
+    must_fail("profiler.B2", 3, turned_away);
 }

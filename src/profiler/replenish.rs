@@ -1,7 +1,7 @@
 //! The replenish thread: the only mover from done rings to lanes, and the only allocator. It also drives the gates, and
 //! does the sentinel's work where there is no sentinel thread.
 
-use super::backpressure::Backpressure;
+use super::backpressure::{Backpressure, order_hand_over};
 use super::config::Role;
 use super::instances::Served;
 use super::refill::Refill;
@@ -24,7 +24,7 @@ pub(super) const LAST_TRIES: u32 = 3;
 pub(super) struct Replenish {
     /// Buffers that went back to a lane, per kind.
     returned: Box<[u64]>,
-    /// Buffers that this thread took from a lane and parked, per kind; they come back as those that entered.
+    /// Buffers that this thread parked, out of a lane or a new block, per kind; they come back as those that entered.
     parked: Box<[u64]>,
     /// Allocations that failed.
     failures: u64,
@@ -102,8 +102,7 @@ impl Replenish {
             if run.instances.buffer_size(kind) == 0 {
                 continue;
             }
-            let entered = run.circulation.entered(kind) + self.parked[kind as usize];
-            let in_flight = entered.saturating_sub(self.returned[kind as usize]);
+            let in_flight = self.in_flight(run, kind);
             let in_lanes = run.pool.recycled_total(kind) as u64;
             let warm = u64::from(config.warm_target) * u64::from(run.shards);
             let capacity = run.pool.config().recycled_capacity;
@@ -117,7 +116,7 @@ impl Replenish {
                 } else if demand > present && in_flight == 0 {
                     config.batch_size
                 } else {
-                    continue;
+                    0
                 };
                 // What is too much for the lane is parked, and comes back when there is room.
                 let room = if run.config.eager { wanted } else { capacity - present };
@@ -125,6 +124,7 @@ impl Replenish {
                 if wanted != 0 && self.allocate_block(run, kind, Some(shard), wanted) {
                     allocated = true;
                 } else if demand > present {
+                    // Not only when nothing is on its way: a collector may take its time.
                     request(run, kind);
                 }
             }
@@ -132,13 +132,20 @@ impl Replenish {
         allocated
     }
 
+    /// Buffers of `kind` that will come back to a lane.
+    fn in_flight(&self, run: &Run, kind: u32) -> u64 {
+        let entered = run.circulation.entered(kind) + self.parked[kind as usize];
+        entered.saturating_sub(self.returned[kind as usize])
+    }
+
     fn allocate_block(&mut self, run: &Run, kind: u32, shard: Option<u32>, count: u32) -> bool {
         // SAFETY: this is the replenish thread.
-        match unsafe { run.pool.allocate(kind, run.instances.buffer_size(kind), count, shard) } {
-            Ok(placed) => {
-                run.stats.shards[shard.unwrap_or(0) as usize].allocated.add(placed as u64);
-                wake_starving(run, shard.map_or(u64::MAX, |shard| 1 << shard));
-                placed != 0
+        match unsafe { run.pool.allocate_routed(kind, run.instances.buffer_size(kind), count, shard) } {
+            Ok(routed) => {
+                self.parked[kind as usize] += routed.parked as u64;
+                run.stats.shards[shard.unwrap_or(0) as usize].allocated.add(routed.placed as u64);
+                wake_starving(run, routed.touched);
+                routed.placed != 0
             }
             Err(status) => {
                 self.failures += 1;
@@ -251,17 +258,20 @@ fn is_drained(run: &Run) -> bool {
     })
 }
 
-/// Tells the drain threads of the free queues that stay empty: the device's signal is used up, so they see to them.
+/// Tells the drain threads of the free queues that stay empty, or may: the device's signal is used up, so they see to them.
 fn hand_over_empty(run: &Run) {
+    order_hand_over();
     let mut shards = 0u64;
     for (_, served) in run.instances.iter() {
         let free = &served.instance.free;
         // Relaxed: the host's own word.
         let tail = free.tail.load(Ordering::Relaxed);
-        if free.head(&run.link) == Ok(tail) {
-            served.mark_hungry();
-            shards |= 1 << run.shard_of(served);
+        // One whose head cannot be read is the likeliest of all: its refill has failed.
+        if free.head(&run.link).is_ok_and(|head| head != tail) {
+            continue;
         }
+        served.mark_hungry();
+        shards |= 1 << run.shard_of(served);
     }
     for (shard, bell) in run.drain_bells.iter().enumerate() {
         if shards & 1 << shard != 0 {
@@ -309,5 +319,55 @@ fn allowance(run: &Run, kind: u32) -> u32 {
     match run.config.kinds[kind as usize].max_buffers {
         0 => u32::MAX,
         most => most.saturating_sub(run.pool.tracked(kind)),
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::Replenish;
+    use crate::pool::Buffer;
+    use crate::profiler::tests::harness::Harness;
+    use crate::profiler::tests::world::Plan;
+    use core::mem::MaybeUninit;
+
+    /// Takes a buffer from the only lane.
+    fn pop(harness: &Harness) -> Buffer {
+        let mut buffer = [MaybeUninit::uninit()];
+        // SAFETY: no thread runs; the element is filled.
+        unsafe {
+            assert_eq!(harness.pool.pop_recycled(0, 0, &mut buffer), 1);
+            buffer[0].assume_init()
+        }
+    }
+
+    /// What is on its way back is counted, wherever it lies: otherwise a starved lane gets new buffers in its place.
+    #[test]
+    fn buffers_on_their_way_are_counted() {
+        for compat in [false, true] {
+            let harness = Harness::new(Plan { compat, recycled: 1, ..Plan::default() });
+            // One in the lane, one parked; then one done, one ready, and one parked by a new block.
+            harness.seed(0, 0, 2);
+            let (done, ready) = (pop(&harness), harness.pool.take_retired(None, 0).unwrap());
+            // SAFETY: no thread runs.
+            unsafe {
+                assert_eq!(harness.pool.push_done(0, &[done]), 1);
+                assert_eq!(harness.pool.push_ready(0, &[ready], [0u64].as_ptr().cast()), 1);
+            }
+            harness.seed(0, 0, 2);
+            let run = harness.profiler.new_run();
+            let mut replenish = Replenish::new(&run);
+            assert_eq!(replenish.in_flight(&run, 0), 3, "at the start");
+            pop(&harness);
+            assert!(replenish.recycle(&run));
+            assert_eq!(replenish.in_flight(&run, 0), 2, "one has come to the lane");
+            assert!(replenish.allocate_block(&run, 0, Some(0), 3));
+            assert_eq!(replenish.in_flight(&run, 0), 5, "a block of which nothing fits into the lane");
+            for left in (1..5).rev() {
+                pop(&harness);
+                assert!(replenish.recycle(&run));
+                assert_eq!(replenish.in_flight(&run, 0), left);
+            }
+            assert_eq!(harness.pool.tracked(0), if compat { 0 } else { 7 });
+        }
     }
 }

@@ -1,18 +1,19 @@
 //! What the threads of one run share.
 
 use super::announce::{DrainBell, Progress};
+use super::backpressure::enter_lanes;
 use super::circulation::Circulation;
 use super::config::{Config, Role};
 use super::fault::FaultRecord;
 use super::instances::{Instances, Served};
 use super::shared_link::SharedLink;
 use super::stats::Stats;
-use crate::event::EventCount;
+use crate::event::{Deadline, EventCount};
 use crate::log;
 use crate::pool::Pool;
 use crate::status::Status;
 use crate::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use crate::sync::{CachePadded, Edge, Turn};
+use crate::sync::{CachePadded, Edge, Held};
 use std::sync::Arc;
 
 const S1: Edge = Edge::new("profiler.S1", Ordering::Release);
@@ -37,6 +38,13 @@ impl StopFlag {
     }
 }
 
+/// Not all threads have been created.
+const WAIT: u32 = 0;
+/// All threads have been created.
+const WORK: u32 = 1;
+/// One could not be created, so that the others have nothing to do.
+const GIVE_UP: u32 = 2;
+
 /// State of one run, from start to stop.
 pub(super) struct Run {
     pub(super) pool: Arc<Pool>,
@@ -56,6 +64,10 @@ pub(super) struct Run {
     pub(super) circulation: Circulation,
     /// Ends the sentinel and the drain threads.
     intake_stopped: StopFlag,
+    /// Whether the threads may work: [`WAIT`], [`WORK`] or [`GIVE_UP`].
+    order: AtomicU32,
+    /// Threads sleep here until all have been created.
+    order_event: EventCount,
     /// Threads that have ended, by role.
     exited: [AtomicU32; 4],
     /// The stopper sleeps here.
@@ -78,6 +90,8 @@ impl Run {
             sentinel_event: EventCount::new(),
             circulation: Circulation::new(&pool, shards),
             intake_stopped: StopFlag::new(),
+            order: AtomicU32::new(WAIT),
+            order_event: EventCount::new(),
             exited: Default::default(),
             exit_event: EventCount::new(),
             shards,
@@ -87,6 +101,19 @@ impl Run {
             fault,
             instances,
         }
+    }
+
+    /// Lets the threads work, now that all are there, or sends them home. Starter.
+    pub(super) fn give_order(&self, complete: bool) {
+        // Relaxed, here and below: carries nothing; the event orders it before the threads' last look.
+        self.order.store(if complete { WORK } else { GIVE_UP }, Ordering::Relaxed);
+        self.order_event.notify();
+    }
+
+    /// Waits for the starter's order; whether there is work. A thread of the run.
+    pub(super) fn await_order(&self) -> bool {
+        let given = || Some(self.order.load(Ordering::Relaxed)).filter(|order| *order != WAIT);
+        self.order_event.wait_until(Deadline::NEVER, 0, given) == Ok(WORK)
     }
 
     /// Ends the sentinel and the drain threads. The stopper has seen the device's last publication.
@@ -107,11 +134,8 @@ impl Run {
     }
 
     /// The lanes of `shard` for its drain thread to take from; `None` while they belong to the driver of the gates.
-    pub(super) fn lanes_of(&self, shard: u32) -> Option<LanesTurn<'_>> {
-        let turn = self.pool.lane_turn(shard);
-        let lanes = turn.take().then_some(LanesTurn(turn))?;
-        // After the turn was taken: see `backpressure`.
-        (!self.is_frozen()).then_some(lanes)
+    pub(super) fn lanes_of(&self, shard: u32) -> Option<Held<'_>> {
+        enter_lanes(self.pool.lane_turn(shard), || self.is_frozen())
     }
 
     /// The shard whose drain thread serves `instance`.
@@ -141,14 +165,5 @@ impl Run {
             count,
             format_args!("{role:?} {index}: {what} ({value:#x}): {status:?}"),
         );
-    }
-}
-
-/// A drain thread's turn at the lanes of its shard.
-pub(super) struct LanesTurn<'a>(&'a Turn);
-
-impl Drop for LanesTurn<'_> {
-    fn drop(&mut self) {
-        self.0.give_back();
     }
 }

@@ -1,11 +1,13 @@
 //! Tests of the profiler against a simulated device with threads of its own.
 
+mod compat;
 mod delivery;
 mod device;
 mod faults;
 mod freeze;
-mod harness;
+pub(super) mod harness;
 mod idle;
 mod lifecycle;
 mod supply;
-mod world;
+mod turns;
+pub(super) mod world;

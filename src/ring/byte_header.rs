@@ -2,13 +2,14 @@
 
 use super::MAX_CAPACITY;
 use super::bytes::{BYTE_RING_ALIGN, MAX_ELEMENT_SIZE};
-use super::index::{ConsumerEnd, Mark, ProducerEnd};
+use super::index::{ConsumerEnd, ProducerEnd};
+use super::mark::Mark;
 use super::slots::{GUARD, Tracker};
 use crate::status::Status;
 use core::ptr::NonNull;
 
 /// First word of an initialised ring: "lpByteR" and the version of the layout.
-pub(super) const MAGIC: u64 = 0x6c70_4279_7465_5201;
+pub(super) const MAGIC: u64 = 0x6c70_4279_7465_5202;
 
 /// `value` in the first 64 bytes of a line pair. The content of two neighbours is 128 bytes apart, so that it falls on
 /// different line pairs wherever 64-byte aligned memory starts.

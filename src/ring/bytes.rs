@@ -1,7 +1,8 @@
 //! The ring of elements whose size is known at run time, in memory of the caller.
 
 use super::byte_header::{ConsumerSide, Header, Line, MAGIC, ProducerSide, Shape, check_address, check_shape};
-use super::index::{ConsumerEnd, EndGuard, Mark, ProducerEnd, Run, length};
+use super::index::{ConsumerEnd, ProducerEnd, Run, length};
+use super::mark::{EndGuard, Mark};
 use super::slots::{GUARD, Tracker};
 use crate::status::Status;
 use core::ptr::NonNull;
@@ -91,10 +92,26 @@ impl ByteRing {
     /// The `len` bytes at `mem` are the caller's to write, and nobody else accesses them during the call.
     pub unsafe fn init(mem: *mut u8, len: usize, capacity: u32, element_size: u32) -> Result<Self, Status> {
         // SAFETY: as promised to this function.
-        unsafe { Self::init_at(mem, len, capacity, element_size, 0) }
+        unsafe { Self::init_at(mem, len, capacity, element_size, 0, Mark::new) }
     }
 
-    /// As [`ByteRing::init`], with both indices at `start`.
+    /// As [`ByteRing::init`], in memory that no other process maps: checked calls are cheaper. The first such ring of a
+    /// process with several threads takes some milliseconds.
+    ///
+    /// # Errors
+    ///
+    /// As for [`ByteRing::init`].
+    ///
+    /// # Safety
+    ///
+    /// As for [`ByteRing::init`], and the memory is private to the process.
+    #[cfg(feature = "std")]
+    pub unsafe fn init_private(mem: *mut u8, len: usize, capacity: u32, element_size: u32) -> Result<Self, Status> {
+        // SAFETY: as promised to this function.
+        unsafe { Self::init_at(mem, len, capacity, element_size, 0, Mark::private) }
+    }
+
+    /// As [`ByteRing::init`], with both indices at `start` and marks by `mark`.
     ///
     /// # Safety
     ///
@@ -105,6 +122,7 @@ impl ByteRing {
         capacity: u32,
         element_size: u32,
         start: u32,
+        mark: fn() -> Mark,
     ) -> Result<Self, Status> {
         let header = check_address(mem)?;
         let (mask, size) = check_shape(capacity, element_size)?;
@@ -124,11 +142,11 @@ impl ByteRing {
             },
             producer: Line {
                 value: ProducerSide { end: ProducerEnd::new(start, capacity, mask), element_size },
-                beside: Mark::new(),
+                beside: mark(),
             },
             consumer: Line {
                 value: ConsumerSide { end: ConsumerEnd::new(start, capacity, mask), element_size },
-                beside: Mark::new(),
+                beside: mark(),
             },
             guard: [0; GUARD],
         };

@@ -11,11 +11,6 @@ pub(super) const P2: Edge = Edge::new("ring.P2", Ordering::Acquire);
 pub(super) const C1: Edge = Edge::new("ring.C1", Ordering::Acquire);
 /// `head` store of the consumer.
 pub(super) const C2: Edge = Edge::new("ring.C2", Ordering::Release);
-/// Swap that takes an in-use mark.
-pub(super) const M1: Edge = Edge::new("ring.M1", Ordering::Acquire);
-/// Store that gives an in-use mark back.
-pub(super) const M2: Edge = Edge::new("ring.M2", Ordering::Release);
-
 /// Free slots for a producer at `tail`, at most `wanted`. Looks at the consumer's index only when the cached copy does
 /// not leave room for `wanted`.
 #[inline(always)]
@@ -72,42 +67,6 @@ struct Private {
 impl Private {
     fn new(start: u32, limit: u32, mask: u32) -> Self {
         Self { cached: UnsafeCell::new(start), limit, mask }
-    }
-}
-
-/// The in-use mark of an end, away from its index: a checked call exchanges the mark while the other side reads the index.
-#[derive(Debug)]
-#[repr(C, align(64))]
-pub(super) struct Mark(AtomicU32);
-
-impl Mark {
-    /// The mark of an end that nobody is inside.
-    pub fn new() -> Self {
-        Self(AtomicU32::new(0))
-    }
-
-    /// See [`EndGuard`].
-    #[inline(always)]
-    pub fn enter(&self) -> Option<EndGuard<'_>> {
-        // [M1] Acquire: pairs with [M2]; the private state that the previous checked caller left is visible.
-        if self.0.swap(1, M1.order()) == 0 { Some(EndGuard { mark: &self.0 }) } else { None }
-    }
-}
-
-/// Proof that no other checked call is inside the same end of a ring; leaving is dropping it.
-///
-/// Checked callers that all hold the guard around their calls exclude each other and see each other's effects.
-#[derive(Debug)]
-#[must_use = "the end is marked only while the guard lives"]
-pub struct EndGuard<'a> {
-    mark: &'a AtomicU32,
-}
-
-impl Drop for EndGuard<'_> {
-    #[inline(always)]
-    fn drop(&mut self) {
-        // [M2] Release: pairs with [M1].
-        self.mark.store(0, M2.order());
     }
 }
 

@@ -1,6 +1,8 @@
 //! Loom models of the rings, and for every edge a model that fails without it.
 
+use super::mark::Mark;
 use super::{OwnedByteRing, Ring};
+use crate::sync::atomic::UnsafeCell;
 use crate::sync::model::{check, must_fail};
 use crate::sync::relax;
 use core::mem::MaybeUninit;
@@ -109,6 +111,69 @@ fn marked() {
     assert_eq!(ring.len(), stored);
 }
 
+/// A mark that leans, and what it guards.
+struct Marked(Mark, UnsafeCell<u32>);
+
+// SAFETY: the cell is only used by who is inside the mark, which is what the models check.
+unsafe impl Sync for Marked {}
+// SAFETY: as above.
+unsafe impl Send for Marked {}
+
+impl Marked {
+    fn new() -> Arc<Self> {
+        Arc::new(Self(Mark::with_flags(true), UnsafeCell::new(0)))
+    }
+
+    /// Counts a call of thread number `thread`; 0 if it is turned away.
+    fn call(&self, thread: usize) -> u32 {
+        let Some(_guard) = self.0.enter_as(thread * 64) else {
+            return 0;
+        };
+        // SAFETY: the guard keeps the other threads out.
+        self.1.with_mut(|count| unsafe { *count += 1 });
+        1
+    }
+
+    fn require(&self, calls: u32) {
+        // SAFETY: all other threads have been joined.
+        self.1.with(|count| assert_eq!(unsafe { *count }, calls));
+    }
+}
+
+/// The thread that the mark leans to and a stranger.
+fn light_against_stranger() {
+    let marked = Marked::new();
+    let other = Arc::clone(&marked);
+    let calls = marked.call(1);
+    assert_eq!(calls, 1);
+    let thread = thread::spawn(move || other.call(2));
+    let calls = calls + marked.call(1);
+    marked.require(calls + thread.join().unwrap());
+}
+
+/// The stranger comes twice, and the second time the mark may lean to it.
+fn mark_changes_hands() {
+    let marked = Marked::new();
+    let other = Arc::clone(&marked);
+    let calls = marked.call(1);
+    let thread = thread::spawn(move || other.call(2) + other.call(2));
+    let calls = calls + marked.call(1);
+    marked.require(calls + thread.join().unwrap());
+}
+
+/// Two strangers at once.
+fn two_strangers() {
+    let marked = Marked::new();
+    let calls = marked.call(1);
+    let threads = [2, 3].map(|number| {
+        let marked = Arc::clone(&marked);
+        thread::spawn(move || marked.call(number))
+    });
+    let calls = calls + marked.call(1);
+    let others: u32 = threads.into_iter().map(|thread| thread.join().unwrap()).sum();
+    marked.require(calls + others);
+}
+
 /// Five elements of 3 bytes through a byte ring of 3, two at a time.
 fn bytes() {
     let ring = Arc::new(OwnedByteRing::new(3, 3).unwrap());
@@ -173,6 +238,21 @@ fn loom_ring_mark() {
 }
 
 #[test]
+fn loom_ring_mark_light_against_stranger() {
+    check(PREEMPTIONS, light_against_stranger);
+}
+
+#[test]
+fn loom_ring_mark_changes_hands() {
+    check(PREEMPTIONS, mark_changes_hands);
+}
+
+#[test]
+fn loom_ring_mark_two_strangers() {
+    check(PREEMPTIONS, two_strangers);
+}
+
+#[test]
 fn loom_ring_bytes() {
     check(PREEMPTIONS, bytes);
 }
@@ -205,4 +285,24 @@ fn loom_ring_weak_m1() {
 #[test]
 fn loom_ring_weak_m2() {
     must_fail("ring.M2", PREEMPTIONS, marked);
+}
+
+#[test]
+fn loom_ring_light_weak_m1() {
+    must_fail("ring.M1", PREEMPTIONS, light_against_stranger);
+}
+
+#[test]
+fn loom_ring_light_weak_m2() {
+    must_fail("ring.M2", PREEMPTIONS, light_against_stranger);
+}
+
+#[test]
+fn loom_ring_weak_m3() {
+    must_fail("ring.M3", PREEMPTIONS, light_against_stranger);
+}
+
+#[test]
+fn loom_ring_weak_m4() {
+    must_fail("ring.M4", PREEMPTIONS, light_against_stranger);
 }

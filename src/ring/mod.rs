@@ -2,7 +2,8 @@
 //!
 //! | module | holds |
 //! | --- | --- |
-//! | `index` | the index protocol: claim, publish, available, release, and the marks that detect overlap |
+//! | `index` | the index protocol: claim, publish, available, release |
+//! | `mark` | the marks that detect overlap, with a protocol of their own |
 //! | `slots` | element memory and how models watch it |
 //! | [`Ring`] | owned ring of `T: Copy` (`std`) |
 //! | [`channel`] | the safe pair of ends over a `Ring` (`std`) |
@@ -31,7 +32,6 @@
 //! | --- | --- | --- | --- | --- |
 //! | P1 → C1 | `tail` store, Release | `tail` load, Acquire | slot contents | `loom_ring_weak_p1`, `loom_ring_weak_c1` |
 //! | C2 → P2 | `head` store, Release | `head` load, Acquire | end of the reads of a slot | `loom_ring_weak_c2`, `loom_ring_weak_p2` |
-//! | M2 → M1 | mark store, Release | mark swap, Acquire | an end's private state, between checked callers | `loom_ring_weak_m1`, `loom_ring_weak_m2` |
 //!
 //! # Failure exits
 //!
@@ -43,6 +43,7 @@ mod bytes;
 #[cfg(feature = "std")]
 mod channel;
 mod index;
+mod mark;
 #[cfg(feature = "std")]
 mod owned_bytes;
 mod slots;
@@ -57,7 +58,7 @@ mod tests;
 pub use bytes::{BYTE_RING_ALIGN, ByteRing, ByteRuns, MAX_ELEMENT_SIZE};
 #[cfg(feature = "std")]
 pub use channel::{Consumer, Producer, channel};
-pub use index::EndGuard;
+pub use mark::EndGuard;
 #[cfg(feature = "std")]
 pub use owned_bytes::OwnedByteRing;
 #[cfg(feature = "std")]

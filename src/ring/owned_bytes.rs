@@ -25,8 +25,8 @@ impl OwnedByteRing {
         let (_, size) = check_shape(capacity, element_size)?;
         let layout = Layout::from_size_align(size, GUARD).map_err(|_| Status::LANEPIPE_E_TOO_LARGE)?;
         let storage = Storage::new(layout)?;
-        // SAFETY: the storage is fresh, nobody else's, and `size` bytes long.
-        let ring = unsafe { ByteRing::init(storage.content(), size, capacity, element_size) }?;
+        // SAFETY: the storage is fresh, nobody else's, private, and `size` bytes long.
+        let ring = unsafe { ByteRing::init_private(storage.content(), size, capacity, element_size) }?;
         Ok(Self { ring, _storage: storage })
     }
 }

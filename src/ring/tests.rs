@@ -1,10 +1,15 @@
 //! Unit tests of the rings.
 
+use super::mark::Mark;
 use super::{BYTE_RING_ALIGN, ByteRing, MAX_CAPACITY, MAX_ELEMENT_SIZE, OwnedByteRing, Ring, channel};
 use crate::status::Status;
+use crate::sync::CachePadded;
+use core::cell::UnsafeCell;
 use core::mem::MaybeUninit;
 use proptest::prelude::*;
 use std::collections::VecDeque;
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
 const CAPACITIES: [usize; 8] = [1, 2, 3, 5, 8, 992, 1024, 1456];
@@ -136,6 +141,123 @@ fn overlap_is_detected() {
     assert!(bytes.enter_consumer().is_none() && bytes.enter_producer().is_some());
     drop(guard);
     assert!(bytes.enter_consumer().is_some());
+}
+
+/// Marks that lean to a thread, where there are such, and marks that never do.
+fn marks() -> [Mark; 2] {
+    [Mark::private(), Mark::new()]
+}
+
+#[test]
+fn overlap_of_two_threads_is_detected_whoever_came_first() {
+    for mark in marks() {
+        // More changes of the thread than a mark leans to.
+        for _ in 0..3 {
+            for _ in 0..2 {
+                drop(mark.enter().unwrap());
+            }
+            let inside = mark.enter().unwrap();
+            thread::scope(|scope| scope.spawn(|| assert!(mark.enter().is_none())).join().unwrap());
+            drop(inside);
+            let (entered, leave) = (Barrier::new(2), Barrier::new(2));
+            thread::scope(|scope| {
+                scope.spawn(|| {
+                    drop(mark.enter().unwrap());
+                    let _inside = mark.enter().unwrap();
+                    entered.wait();
+                    leave.wait();
+                });
+                entered.wait();
+                assert!(mark.enter().is_none());
+                leave.wait();
+            });
+        }
+    }
+}
+
+#[test]
+fn threads_that_collide_on_a_mark_lose_no_count() {
+    const CALLS: u64 = 20_000;
+    const THREADS: usize = 3;
+    struct Shared(Mark, UnsafeCell<u64>);
+    // SAFETY: the cell is only used by who is inside the mark.
+    unsafe impl Sync for Shared {}
+    for mark in marks() {
+        let shared = Shared(mark, UnsafeCell::new(0));
+        let work = || {
+            let shared = &shared;
+            let inside = |_: &u64| match shared.0.enter() {
+                None => false,
+                Some(_guard) => {
+                    // SAFETY: the guard keeps the other threads out.
+                    unsafe { *shared.1.get() += 1 };
+                    true
+                }
+            };
+            (0..CALLS).filter(inside).count() as u64
+        };
+        let entered: u64 = thread::scope(|scope| {
+            let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(work)).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+        });
+        assert_eq!(entered, shared.1.into_inner());
+        assert!(entered > 0);
+    }
+}
+
+/// The flag of the thread that a mark leans to waits in its store buffer, behind stores to lines that the other thread has,
+/// when that thread comes for the mark.
+#[test]
+fn a_light_call_on_its_way_is_not_missed() {
+    const ROUNDS: u32 = 10_000;
+    const LINES: usize = 48;
+    struct Shared(Vec<(Mark, UnsafeCell<u32>)>);
+    // SAFETY: each cell is only used by who is inside the mark beside it.
+    unsafe impl Sync for Shared {}
+    let shared = Shared((0..ROUNDS).map(|_| (Mark::private(), UnsafeCell::new(0))).collect());
+    let far: Vec<CachePadded<AtomicU32>> = (0..LINES).map(|_| Default::default()).collect();
+    let write = |value, lines| far[..lines].iter().for_each(|word| word.store(value, Ordering::Relaxed));
+    let met = AtomicU32::new(0);
+    let meet = |round: u32| {
+        met.fetch_add(1, Ordering::AcqRel);
+        for spins in 0.. {
+            if met.load(Ordering::Acquire) >= 2 * round {
+                break;
+            }
+            // The other side may be waiting for this processor.
+            if spins < 1000 { std::hint::spin_loop() } else { thread::yield_now() }
+        }
+    };
+    let call = |round: u32| {
+        let shared = &shared;
+        let (mark, count) = &shared.0[round as usize - 1];
+        let Some(_guard) = mark.enter() else {
+            return 0;
+        };
+        // SAFETY: the guard keeps the other thread out.
+        unsafe { *count.get() += 1 };
+        1
+    };
+    let calls: u32 = thread::scope(|scope| {
+        let light = scope.spawn(|| {
+            let mut calls = 0;
+            for round in 1..=ROUNDS {
+                calls += call(round);
+                meet(round);
+                write(round, round as usize % LINES);
+                calls += call(round);
+            }
+            calls
+        });
+        let mut calls = 0;
+        for round in 1..=ROUNDS {
+            write(round, LINES);
+            meet(round);
+            calls += call(round);
+        }
+        calls + light.join().unwrap()
+    });
+    assert_eq!(calls, shared.0.into_iter().map(|(_, count)| count.into_inner()).sum());
 }
 
 #[test]
@@ -418,7 +540,7 @@ proptest! {
         let bytes = ByteRing::required_size(capacity, size).unwrap();
         let mut blocks = memory(bytes);
         // SAFETY: the memory is this test's and large enough.
-        let ring = unsafe { ByteRing::init_at(blocks.as_mut_ptr().cast(), bytes, capacity, size, start) }.unwrap();
+        let ring = unsafe { ByteRing::init_at(blocks.as_mut_ptr().cast(), bytes, capacity, size, start, Mark::new) }.unwrap();
         let mut model: VecDeque<Vec<u8>> = VecDeque::new();
         let mut next = 0u8;
         for step in steps {

@@ -1,7 +1,8 @@
 //! The owned ring of `T: Copy`.
 
 use super::MAX_CAPACITY;
-use super::index::{ConsumerEnd, EndGuard, Mark, ProducerEnd, Run, at_rest, length};
+use super::index::{ConsumerEnd, ProducerEnd, Run, at_rest, length};
+use super::mark::{EndGuard, Mark};
 use super::slots::{Storage, Tracker};
 use crate::status::Status;
 use crate::sync::CachePadded;
@@ -74,12 +75,12 @@ impl<T: Copy> Ring<T> {
             producer: CachePadded::new(ProducerSide {
                 end: ProducerEnd::new(start, limit, mask),
                 slots,
-                mark: Mark::new(),
+                mark: Mark::private(),
             }),
             consumer: CachePadded::new(ConsumerSide {
                 end: ConsumerEnd::new(start, limit, mask),
                 slots,
-                mark: Mark::new(),
+                mark: Mark::private(),
             }),
             tracker: Tracker::new(physical),
             _storage: storage,

@@ -41,4 +41,14 @@ impl Edge {
         }
         super::atomic::fence(self.order);
     }
+
+    /// The light side of an asymmetric pair whose other side is [`membarrier`](super::membarrier). Only the compiler keeps
+    /// the order of what stands around it; the processor does once the other side asks for it. In a model it is a fence.
+    #[inline(always)]
+    pub fn light_fence(&self) {
+        #[cfg(all(test, loom))]
+        self.fence();
+        #[cfg(not(all(test, loom)))]
+        core::sync::atomic::compiler_fence(self.order);
+    }
 }

@@ -3,6 +3,8 @@
 pub mod atomic;
 pub mod barrier;
 mod edge;
+#[cfg(all(target_os = "linux", feature = "std", not(feature = "portable-wait"), not(all(test, loom))))]
+pub mod membarrier;
 #[cfg(all(test, loom))]
 pub(crate) mod model;
 mod turn;
@@ -10,8 +12,50 @@ mod word;
 
 pub use crossbeam_utils::CachePadded;
 pub use edge::Edge;
-pub use turn::Turn;
+pub use turn::{Held, Turn};
 pub use word::{RawWord32, RawWord64, Word32, Word64};
+
+/// Where no thread can fence for another.
+#[cfg(not(all(target_os = "linux", feature = "std", not(feature = "portable-wait"), not(all(test, loom)))))]
+pub mod membarrier {
+    /// Whether the process may call [`barrier`].
+    pub fn register() -> bool {
+        false
+    }
+
+    /// Never succeeds.
+    pub fn barrier() -> bool {
+        false
+    }
+}
+
+/// What tells the calling thread from all others that live in the process; 0 where that is not to be had in one
+/// instruction.
+#[inline(always)]
+pub fn thread_mark() -> usize {
+    #[cfg(all(target_os = "linux", target_arch = "x86_64", target_pointer_width = "64", feature = "std"))]
+    {
+        let mark;
+        // SAFETY: the first word of the thread's control block is its own address; nothing is written.
+        unsafe {
+            core::arch::asm!("mov {}, qword ptr fs:[0]", out(reg) mark, options(pure, readonly, nostack, preserves_flags))
+        };
+        mark
+    }
+    #[cfg(all(target_os = "linux", target_arch = "aarch64", feature = "std"))]
+    {
+        let mark;
+        // SAFETY: reads the thread's pointer register.
+        unsafe { core::arch::asm!("mrs {}, tpidr_el0", out(reg) mark, options(pure, nomem, nostack, preserves_flags)) };
+        mark
+    }
+    #[cfg(not(all(
+        target_os = "linux",
+        any(all(target_arch = "x86_64", target_pointer_width = "64"), target_arch = "aarch64"),
+        feature = "std"
+    )))]
+    0
+}
 
 /// Tells the processor that the caller spins. Under a loom model it yields to the other threads instead.
 #[inline(always)]

@@ -103,6 +103,8 @@ pub struct lanepipe_site_t {
     pub content_size: usize,
     /// Points at zeroed memory of the pool's payload size, to be filled by the callback.
     pub payload: *mut c_void,
+    /// Device address of the buffer, preset to the entry's. In an untracked pool the callback may name another one.
+    pub dev: *mut c_void,
 }
 
 /// Interprets `count` entries of device ready queue `queue`. Drain thread of the queue's shard. Must not block, throw, or

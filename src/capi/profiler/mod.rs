@@ -102,8 +102,8 @@ pub unsafe extern "C" fn lanepipe_profiler_add_instance(
 }
 
 /// Fills every free queue, from the lanes of its shard or else from new blocks, as far as allocator and `max_buffers` allow
-/// (unless `LANEPIPE_PROFILER_PREFILLED`); then starts the threads: one collect per live shard, replenish, one drain per live
-/// shard, sentinel (unless `LANEPIPE_PROFILER_MERGED_SENTINEL`). On
+/// (unless `LANEPIPE_PROFILER_PREFILLED`); then starts the threads: one drain per live shard, replenish, one collect per live
+/// shard, sentinel (unless `LANEPIPE_PROFILER_MERGED_SENTINEL`). None works before all have been created. On
 /// failure none is left running: `LANEPIPE_E_STATE` if it runs or is stopping or another profiler runs on the pool,
 /// `LANEPIPE_BUSY` while another thread is inside start or stop, `LANEPIPE_E_CORRUPT` if a ready head is out of range,
 /// `LANEPIPE_E_INVALID` if memory is copied and a queue is not inside the shared region, `LANEPIPE_E_THREAD` if the factory

@@ -146,6 +146,31 @@ fn a_lane_that_a_freeze_left_empty_is_served_later() {
     }
 }
 
+/// The same where nobody can tell whether the free queue is empty: neither the refill nor the hand-over can read its head.
+#[test]
+fn a_lane_that_a_freeze_could_not_look_at_is_served_later() {
+    let mut harness = Harness::new(Plan { copies: true, slots: 1, ..common_mode() });
+    harness.seed(0, 0, 3);
+    harness.hooks.agreed.store(false, Ordering::Relaxed);
+    harness.start();
+    let gates = harness.world.device_gates();
+    gates.pop.contended.store(1, Ordering::Release);
+    wait_for("the pop gate", || gates.pop.is_frozen());
+    harness.world.hide_heads.store(true, Ordering::Relaxed);
+    let (hooks, world) = (harness.hooks.clone(), harness.world.clone());
+    std::thread::scope(|scope| {
+        scope.spawn(|| harness.publish(2));
+        wait_for("the signal of the lane", || gates.pop.contended.load(Ordering::Relaxed) == 1);
+        hooks.agreed.store(true, Ordering::Relaxed);
+        // Once for the test's signal, once for the lane's.
+        let used_up = || gates.pop.contended.load(Ordering::Relaxed) == 0 && frozen(&gates) == (false, false);
+        wait_for("the gate to open twice", used_up);
+        world.heal();
+    });
+    harness.stop();
+    harness.verify();
+}
+
 /// W16: a freeze word that could not be pushed is pushed again; the signal is cleared only once the gate is shut on the
 /// device (H15, H20).
 #[test]

@@ -6,7 +6,7 @@ use crate::event::Deadline;
 use crate::log::Logger;
 use crate::pool::ledger::Place;
 use crate::pool::{Audit, Buffer, Pool, PoolConfig};
-use crate::profiler::{Config, Instance, KindConfig, Profiler, QueueStats, ReadyQueueConfig};
+use crate::profiler::{Config, Instance, KindConfig, Profiler, QueueStats, ReadyQueueConfig, steps};
 use crate::status::Status;
 use crate::sync::atomic::Ordering;
 use std::collections::BTreeSet;
@@ -33,7 +33,7 @@ impl Harness {
             done_capacity: plan.done,
             recycled_capacity: plan.recycled,
             strict: false,
-            untracked: false,
+            untracked: plan.compat,
             check_overlap: false,
             block_granularity: 1,
             logger: Logger::default(),
@@ -45,7 +45,7 @@ impl Harness {
         let instance = |number| Instance {
             free: world.host_free(number),
             kind: plan.kind_of(number),
-            queue: plan.queue_of(number),
+            queue: if plan.compat { 0 } else { plan.queue_of(number) },
         };
         let kind = |_| KindConfig {
             buffer_size: BUFFER_SIZE,
@@ -64,11 +64,11 @@ impl Harness {
             poll_max_ns: plan.poll_max.as_nanos() as u64,
             quiet_ns: 1_000_000,
             idle_ns: plan.idle_ns,
-            copy_tries: 3,
+            copy_tries: if plan.compat { 1 } else { 3 },
             gates: plan.gates.then(|| world.host_gates()),
-            merged_sentinel: plan.merged_sentinel,
-            prefilled: false,
-            eager: plan.eager,
+            merged_sentinel: plan.merged_sentinel || plan.compat,
+            prefilled: plan.compat,
+            eager: plan.eager || plan.compat,
             hooks: Box::new(SharedHooks(hooks.clone())),
         };
         Self {
@@ -88,7 +88,20 @@ impl Harness {
     }
 
     pub fn start(&self) {
+        if self.world.plan.compat {
+            self.fill_by_hand();
+        }
         self.profiler.start().unwrap();
+    }
+
+    /// Fills the free queues with the steps by hand.
+    pub fn fill_by_hand(&self) {
+        let plan = &self.world.plan;
+        for number in 0..plan.instances() {
+            let (free, kind) = (self.world.host_free(number), plan.kind_of(number));
+            // SAFETY: no thread runs.
+            unsafe { steps::refill(&self.pool, &free, kind, BUFFER_SIZE, plan.batch_size) };
+        }
     }
 
     /// All device threads publish `count` entries per instance.
@@ -168,13 +181,24 @@ impl Harness {
             for (instance, free, producer) in &queue.producers {
                 for dev in queued(free).into_iter().chain(producer.current) {
                     assert!(at_device.insert(dev), "{dev:#x} is at the device twice");
+                    if self.world.plan.compat {
+                        continue;
+                    }
                     let kind = self.world.plan.kind_of(*instance);
                     let known = self.pool.ledger().get(self.pool.resolve(dev).unwrap().id).unwrap();
                     assert_eq!((known.place, known.kind), (Place::Device, kind), "{dev:#x}");
                 }
             }
         }
-        assert_eq!(audit.at(Place::Device), at_device.len() as u64, "{audit:?}");
+        if self.world.plan.compat {
+            let mut all = at_device;
+            for buffer in self.pool.queued_buffers() {
+                assert!(all.insert(buffer.dev), "{buffer} is in two places");
+            }
+            assert_eq!(all.len() as u32, self.world.buffers_given.load(Ordering::Relaxed), "buffers are lost");
+        } else {
+            assert_eq!(audit.at(Place::Device), at_device.len() as u64, "{audit:?}");
+        }
         for shard in 0..self.world.plan.shards {
             for kind in 0..self.world.plan.kinds {
                 assert_eq!(self.pool.demand(shard as usize, kind).load(Ordering::Relaxed), 0);

@@ -66,6 +66,9 @@ pub struct Plan {
     pub idle_ns: u64,
     /// Instances that the profiler knows from the start; 0: all.
     pub known_instances: u32,
+    /// As the C++ runtime's own headers use the library: an untracked pool, all flags, free queues filled by hand before each
+    /// start, and instances of which only the first entry tells the ready queue.
+    pub compat: bool,
 }
 
 impl Default for Plan {
@@ -104,6 +107,7 @@ impl Default for Plan {
             eager: false,
             idle_ns: 0,
             known_instances: 0,
+            compat: false,
         }
     }
 }
@@ -183,9 +187,13 @@ pub struct World {
     pub break_tails: AtomicBool,
     /// Reads of free-queue tails fail.
     pub hide_tails: AtomicBool,
+    /// Reads of free-queue heads fail.
+    pub hide_heads: AtomicBool,
     /// Copies by role; the last is everybody else.
     copies: [AtomicU32; 5],
     pub blocks_given: AtomicU32,
+    /// Buffers in them.
+    pub buffers_given: AtomicU32,
     pub blocks_refused: AtomicU32,
     pub refuse_all_blocks: AtomicBool,
     /// Buffers that the device took from free queues and has not published.
@@ -216,8 +224,10 @@ impl World {
             break_reads: AtomicBool::new(false),
             break_tails: AtomicBool::new(false),
             hide_tails: AtomicBool::new(false),
+            hide_heads: AtomicBool::new(false),
             copies: Default::default(),
             blocks_given: AtomicU32::new(0),
+            buffers_given: AtomicU32::new(0),
             blocks_refused: AtomicU32::new(0),
             refuse_all_blocks: AtomicBool::new(false),
             with_device: Mutex::default(),
@@ -348,9 +358,8 @@ impl World {
     /// Ends all faults.
     pub fn heal(&self) {
         self.healed.store(true, Ordering::Relaxed);
-        for flag in
-            [&self.break_writes, &self.break_reads, &self.break_tails, &self.hide_tails, &self.refuse_all_blocks]
-        {
+        let transfers = [&self.break_writes, &self.break_reads, &self.break_tails, &self.hide_tails, &self.hide_heads];
+        for flag in transfers.into_iter().chain([&self.refuse_all_blocks]) {
             flag.store(false, Ordering::Relaxed);
         }
     }
@@ -376,6 +385,11 @@ impl World {
     fn is_tail(&self, dev: u64) -> bool {
         let tail = |instance| self.device_free(instance).tail.address().cast();
         (0..self.plan.instances()).any(|instance| tail(instance) == self.memory_at(dev))
+    }
+
+    fn is_head(&self, dev: u64) -> bool {
+        let head = |instance| self.device_free(instance).head.address().cast();
+        (0..self.plan.instances()).any(|instance| head(instance) == self.memory_at(dev))
     }
 
     fn count_copy(&self) {
@@ -433,6 +447,7 @@ impl MemoryOps for Ops {
         world.blocks_given.fetch_add(1, Ordering::Relaxed);
         let block = zeroed(size.div_ceil(8));
         let address = block.as_ptr() as u64;
+        world.buffers_given.fetch_add((size / BUFFER_SIZE) as u32, Ordering::Relaxed);
         world.blocks.lock().unwrap().push(block);
         address + world.offset()
     }
@@ -445,7 +460,18 @@ impl MemoryOps for Ops {
         0
     }
 
-    fn free(&self, _dev: u64) {}
+    fn free(&self, dev: u64) {
+        let world = &self.0;
+        let memory = world.memory_at(dev) as u64;
+        let size = world
+            .blocks
+            .lock()
+            .unwrap()
+            .iter()
+            .find(|block| block.as_ptr() as u64 == memory)
+            .map_or(0, |b| b.len() * 8);
+        world.buffers_given.fetch_sub((size / BUFFER_SIZE) as u32, Ordering::Relaxed);
+    }
 
     fn copies(&self) -> bool {
         self.0.plan.copies
@@ -470,8 +496,9 @@ impl MemoryOps for Ops {
     unsafe fn copy_from_device(&self, destination: *mut u8, dev: u64, size: usize) -> bool {
         let world = &self.0;
         world.count_copy();
-        let broken =
-            world.break_reads.load(Ordering::Relaxed) || world.hide_tails.load(Ordering::Relaxed) && world.is_tail(dev);
+        let broken = world.break_reads.load(Ordering::Relaxed)
+            || world.hide_tails.load(Ordering::Relaxed) && world.is_tail(dev)
+            || world.hide_heads.load(Ordering::Relaxed) && world.is_head(dev);
         if broken || world.fails(world.plan.fail_read, world.plan.burst) {
             return false;
         }

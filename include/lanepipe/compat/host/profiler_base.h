@@ -757,7 +757,9 @@ template <typename Derived, typename Module> class ProfilerBase {
         if (!site || !lanepipe_is_kind(site->kind)) {
             return;
         }
-        site->info.host_buffer_ptr = found.host;
+        answer.dev = site->info.dev_buffer_ptr;
+        site->info.host_buffer_ptr =
+            answer.dev == found.dev ? found.host : manager_.resolve_host_ptr(site->info.dev_buffer_ptr);
         answer.instance = site->free_queue == nullptr
                               ? LANEPIPE_NO_FREE_QUEUE
                               : lanepipe_instance(site->kind, site->free_queue, site->buffer_size, queue);

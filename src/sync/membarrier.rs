@@ -1,6 +1,9 @@
 //! The Linux `membarrier` system call: a fence that one thread makes all threads of its process execute.
+//!
+//! It is one side of an asymmetric pair, [`Edge::light_fence`](super::Edge::light_fence) is the other: between them there is
+//! the order that two SeqCst fences have, and all the cost is on this side.
 
-use crate::sync::atomic::{AtomicU32, Ordering};
+use super::atomic::{AtomicU32, Ordering};
 
 // Of the kernel's interface <linux/membarrier.h>.
 const PRIVATE_EXPEDITED: libc::c_int = 1 << 3;
@@ -26,7 +29,7 @@ fn ask() -> bool {
 }
 
 /// Whether the process may call [`barrier`]. The first call of a process with several threads takes some milliseconds.
-pub(super) fn register() -> bool {
+pub fn register() -> bool {
     match STATE.load(Ordering::Relaxed) {
         UNKNOWN => ask(),
         state => state == REGISTERED,
@@ -36,7 +39,7 @@ pub(super) fn register() -> bool {
 /// Makes every running thread of the process execute a full fence, the caller included; who is not running executes one
 /// before it runs again. False if the kernel refuses, in which case nothing has happened.
 #[cold]
-pub(super) fn barrier() -> bool {
+pub fn barrier() -> bool {
     // A process made by fork may have to register anew; a sandbox entered since registration refuses both.
     call(PRIVATE_EXPEDITED) || (ask() && call(PRIVATE_EXPEDITED))
 }
