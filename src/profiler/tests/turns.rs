@@ -2,9 +2,11 @@
 
 use super::harness::Harness;
 use super::world::Plan;
+use crate::profiler::backpressure::enter_lanes;
 use crate::profiler::config::KindConfig;
 use crate::profiler::instances::Instances;
 use crate::profiler::{Config, Instance, MAX_INSTANCES, Profiler};
+use crate::sync::Turn;
 use std::sync::Barrier;
 
 /// H19: a drain thread that finds the lanes with the driver of the gates does not give the driver's turn back.
@@ -93,4 +95,13 @@ fn an_instance_may_be_named_once_only() {
         let config = Config { instances: instances.into(), max_instances: 3, ..config };
         assert!(Profiler::new(harness.pool.clone(), config).is_err());
     }
+}
+
+/// While a gate is shut the lanes are not a drain thread's, though nobody has their turn.
+#[test]
+fn a_drain_thread_gets_no_lanes_while_a_gate_is_shut() {
+    let turn = Turn::new();
+    assert!(enter_lanes(&turn, || true).is_none());
+    assert!(!turn.is_taken());
+    assert!(enter_lanes(&turn, || false).is_some());
 }
