@@ -10,12 +10,13 @@ A mutant is a table in cpp_tests/mutants/*.toml:
     replace = "what it becomes"
     test = "cargo test --lib ring::"        # must be green before and red after
     timeout = 300                           # seconds, optional; a test that hangs counts as red
+    invariant = ["H5", "H25"]               # of the host pipeline, optional; docs/verification.md has a row for each
 
 Tests run in the copy with CARGO_TARGET_DIR=build/mutants/target, so that each compiles only what the mutant changed; the
 variable $CMAKE_BUILD is a build directory kept for the C++ suites. A mutant that does not compile, does not apply, or
 whose test is red without it is an error, not a success.
 
-  scripts/mutants.py [NAME...]    all, or those whose name contains one of the words
+  scripts/mutants.py [WORD...]    all, or those whose name contains one of the words or that break invariant WORD
 """
 
 import os
@@ -84,19 +85,11 @@ def judge(mutant, green):
     count = original.count(mutant["search"])
     if count != 1:
         return f"SEARCH TEXT FOUND {count} TIMES"
-    command = mutant["test"]
-    timeout = mutant.get("timeout", 300)
-    if command not in green:
-        # The first run of a command compiles everything.
-        code, output = run(command, timeout + 900)
-        green[command] = code == 0
-        if code != 0:
-            print(output[-3000:])
-    if not green[command]:
+    if not green[mutant["test"]]:
         return "TEST IS RED WITHOUT IT"
     write(path, original.replace(mutant["search"], mutant["replace"]).encode())
     try:
-        code, output = run(command, timeout)
+        code, output = run(mutant["test"], mutant.get("timeout", 300))
     finally:
         write(path, original.encode())
     if code == 0:
@@ -109,29 +102,56 @@ def judge(mutant, green):
     return "red"
 
 
-def main(words):
+def is_green(command, timeout):
+    # The first run of a command compiles everything.
+    code, output = run(command, timeout + 900)
+    if code != 0:
+        print(output[-3000:])
+    return code == 0
+
+
+def invariants(mutant):
+    """The invariants that a mutant breaks, H1 to H38."""
+    named = mutant.get("invariant", [])
+    return [named] if isinstance(named, str) else named
+
+
+def committed():
+    """All mutants in the tree."""
     mutants = []
     for path in sorted((ROOT / "cpp_tests/mutants").glob("*.toml")):
         for mutant in tomllib.loads(path.read_text(encoding="utf-8")).get("mutant", []):
             missing = {"name", "file", "search", "replace", "test"} - mutant.keys()
             if missing:
                 sys.exit(f"{path}: a mutant lacks {', '.join(sorted(missing))}")
+            if not all(re.fullmatch(r"H([1-9]|[12][0-9]|3[0-8])", name) for name in invariants(mutant)):
+                sys.exit(f"{path}: {mutant['name']} names an unknown invariant")
             mutants.append(mutant)
     names = [mutant["name"] for mutant in mutants]
     doubled = {name for name in names if names.count(name) > 1}
     if doubled:
         sys.exit(f"names used twice: {', '.join(sorted(doubled))}")
+    return mutants
+
+
+def main(words):
+    mutants = committed()
     if words:
-        mutants = [mutant for mutant in mutants if any(word in mutant["name"] for word in words)]
+        mutants = [mutant for mutant in mutants
+                   if any(word in mutant["name"] or word in invariants(mutant) for word in words)]
     if not mutants:
         sys.exit("no mutants")
 
     BUILD.mkdir(parents=True, exist_ok=True)
     copy_tree()
-    green = {}
+    # All tests first, on one build; then mutants with the same test stand together: what it needs is compiled once.
+    mutants.sort(key=lambda mutant: mutant["test"])
+    limits = {}
+    for mutant in mutants:
+        limits[mutant["test"]] = max(mutant.get("timeout", 300), limits.get(mutant["test"], 0))
+    green = {command: is_green(command, limit) for command, limit in limits.items()}
     bad = 0
-    # Mutants with the same test stand together: what it needs is compiled once.
-    for mutant in sorted(mutants, key=lambda mutant: mutant["test"]):
+    for mutant in mutants:
         start = time.monotonic()
         outcome = judge(mutant, green)
         bad += not outcome.startswith("red")

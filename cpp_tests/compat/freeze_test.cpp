@@ -503,7 +503,7 @@ TEST_P(FreezeCopied, ALastingPushFailureDoesNotFloodTheLog) {
     contend();
     bed_.fail_for_good(">" + freeze_name());
     for (int i = 0; i < 200; ++i) {
-        bed_.tick();
+        bed_.tick(false);
     }
     EXPECT_LE(log_capture::total(), 10u);
 }

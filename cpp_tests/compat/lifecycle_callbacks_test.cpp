@@ -263,6 +263,32 @@ TEST_P(LifecycleCallbacksCopied, ARunPushesNarrowWordsOnlyAndGatesFromOneThread)
     }
 }
 
+// H19: while a gate is shut only the replenish thread writes free queues, whatever the drain threads bring in.
+TEST_P(LifecycleCallbacksCopied, OnlyTheReplenishThreadWritesFreeQueuesInAFreeze) {
+    constexpr int n = 2;
+    Pipeline p(GetParam(), n);
+    p.supply(6);
+    std::atomic<bool> ready{false};
+    p.collector->release_ready = [&] { return ready.load(); };
+    p.before_transfer([&](const sim::Transfer &transfer) {
+        if (transfer.name.compare(0, 10, ">free_tail") == 0 && load(p.dev->backpressure.fq_freeze_active) != 0) {
+            note("free tail", n);
+        }
+    });
+    p.start();
+    store(p.dev->backpressure.fq_contended, 1);
+    EXPECT_TRUE(eventually([&] { return load(p.dev->backpressure.fq_freeze_active) == 1; }));
+    for (uint64_t round = 0; round < 10; ++round) {
+        EXPECT_EQ(p.burst(0, round * 4) + p.burst(1, round * 4), 8u);
+        EXPECT_TRUE(eventually([&] { return p.free_fill(0, 0) == 4 && p.free_fill(0, 1) == 4; }));
+    }
+    ready = true;
+    EXPECT_TRUE(eventually([&] { return load(p.dev->backpressure.fq_freeze_active) == 0; }));
+    p.stop();
+    EXPECT_EQ(roles("free tail"), std::set<Role>{Role::kReplenish});
+    p.expect_delivered({40, 40});
+}
+
 // H17, for the two platforms whose host reads device memory.
 TEST_P(LifecycleCallbacks, WithoutCopyCallbacksNothingIsCopied) {
     if (GetParam() == Sharing::kShadow) {
@@ -380,6 +406,29 @@ TEST_P(LifecycleCallbacksCopied, RefW19CorruptIndicesDoNotFloodTheLog) {
     p.stop();
     EXPECT_GE(errors(), 1u);
     EXPECT_LE(errors(), 100u);
+}
+
+// One of the start-up warnings, and no more of it while the pipeline polls.
+TEST_P(LifecycleCallbacks, AWatermarkAboveTheLaneIsWarnedOfAndClamped) {
+    using Small = sim::Module<1, 1, 8, 8, 4, 4>;
+    sim::Pipeline<sim::ShardCollector<Small>, Small> p(GetParam(), 1);
+    Small::warm_target[0] = 100;
+    p.start();
+    p.stop();
+    EXPECT_GE(compat::warnings(), 1u);
+    EXPECT_EQ(p.collector->manager().recycled_count(0, 0), 4u);
+    EXPECT_EQ(errors(), 0u);
+}
+
+TEST_P(LifecycleCallbacks, RefW19AWatermarkAboveTheLaneDoesNotFloodTheLog) {
+    using Small = sim::Module<1, 1, 8, 8, 4, 4>;
+    sim::Pipeline<sim::ShardCollector<Small>, Small> p(GetParam(), 1);
+    Small::warm_target[0] = 100;
+    p.start();
+    EXPECT_TRUE(eventually([&] { return p.collector->predicate_calls > 200; }));
+    p.stop();
+    EXPECT_GE(compat::warnings(), 1u);
+    EXPECT_LE(compat::warnings(), 20u);
 }
 
 // One buffer, and an allocator that returns null for a while: the lane goes on once a buffer comes back.

@@ -235,7 +235,7 @@ TEST(ReadyHandOff, TwoThousandNeedNoTick) {
 TEST(ReadyHandOff, RefSkipW6_NoWakeUpIsLost) {
     using Pair = PoolModule<1, 2, 1, 1, 1>;
     constexpr uint64_t kRounds = 30000;
-    constexpr milliseconds kWait{30000};
+    static constexpr milliseconds kWait{30000};
     BufferPoolManager<Pair> manager;
     const auto pause = [](uint64_t seed) {
         for (uint64_t spin = (seed * 2654435761u >> 8) % 600; spin > 0; --spin) {

@@ -2,6 +2,7 @@
 
 use super::address_map::Range;
 use super::memory::Shadow;
+use super::routing::Routed;
 use super::{Buffer, MemoryContext, Pool};
 use crate::log;
 use crate::status::Status;
@@ -37,6 +38,26 @@ impl Pool {
         count: u32,
         shard: Option<u32>,
     ) -> Result<usize, Status> {
+        // SAFETY: forwarded.
+        unsafe { self.allocate_routed(kind, buffer_size, count, shard) }.map(|routed| routed.placed)
+    }
+
+    /// As [`Pool::allocate`], and tells how many were parked and whose lanes got one.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Pool::allocate`].
+    ///
+    /// # Safety
+    ///
+    /// As for [`Pool::allocate`].
+    pub(crate) unsafe fn allocate_routed(
+        &self,
+        kind: u32,
+        buffer_size: usize,
+        count: u32,
+        shard: Option<u32>,
+    ) -> Result<Routed, Status> {
         self.check_kind(kind)?;
         if buffer_size == 0 || count == 0 {
             return Err(Status::LANEPIPE_E_INVALID);
@@ -44,19 +65,21 @@ impl Pool {
         let stride = buffer_size.checked_next_multiple_of(BUFFER_ALIGN).ok_or(Status::LANEPIPE_E_TOO_LARGE)?;
         let size = stride.checked_mul(count as usize).ok_or(Status::LANEPIPE_E_TOO_LARGE)?;
         let block = self.new_block(size, stride, count, kind)?;
-        let mut placed = 0;
+        let mut routed = Routed::default();
         for index in 0..count {
             let dev = block.dev + u64::from(index) * stride as u64;
             let id = if block.first_id == 0 { 0 } else { block.first_id + index };
             let buffer = Buffer { dev, kind, id };
             let shard = shard.unwrap_or(index);
             // SAFETY: the caller is the lanes' sole producer.
-            let in_lane = unsafe { self.push_recycled(shard, &buffer) };
-            if in_lane || self.retire(shard, buffer).is_ok() {
-                placed += 1;
+            if unsafe { self.push_recycled(shard, &buffer) } {
+                routed.placed += 1;
+                routed.touched |= 1 << self.fold(shard);
+            } else {
+                self.park(shard, &buffer, &mut routed);
             }
         }
-        Ok(placed)
+        Ok(routed)
     }
 
     /// Allocates and maps one block outside the lanes; returns its device and host address.

@@ -59,8 +59,32 @@ impl Pool {
         routed
     }
 
+    /// Buffers per kind that the threads of a run bring back to a lane: in ready and done rings of live shards, and parked.
+    /// Not what lies with other shards or with the owner, or waits for teardown.
+    ///
+    /// # Safety
+    ///
+    /// No other thread uses a queue end.
+    pub(crate) unsafe fn on_their_way(&self) -> Box<[u64]> {
+        let mut counts = vec![0; self.config.kinds as usize];
+        let mut count = |buffer: &Buffer| counts[buffer.kind as usize] += 1;
+        for shard in 0..self.live_shards() as usize {
+            // SAFETY: forwarded.
+            unsafe {
+                self.ready[shard].for_each(&mut count);
+                self.done[shard].for_each(&mut count);
+            }
+        }
+        self.retired.for_each(|_, buffer, quarantined| {
+            if !quarantined {
+                count(buffer);
+            }
+        });
+        counts.into()
+    }
+
     #[cold]
-    fn park(&self, shard: u32, buffer: &Buffer, routed: &mut Routed) {
+    pub(super) fn park(&self, shard: u32, buffer: &Buffer, routed: &mut Routed) {
         if self.retire(shard, *buffer).is_ok() {
             routed.placed += 1;
             routed.parked += 1;

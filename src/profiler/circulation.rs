@@ -9,7 +9,6 @@
 use super::stats::Counter;
 use crate::event::EventCount;
 use crate::pool::Pool;
-use crate::pool::ledger::Place;
 use crate::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use crate::sync::{CachePadded, Edge};
 
@@ -35,20 +34,12 @@ pub(super) struct Circulation {
 }
 
 impl Circulation {
+    /// Of a run that is about to start: no thread uses a queue end.
     pub(super) fn new(pool: &Pool, shards: u32) -> Self {
-        let kinds = pool.config().kinds as usize;
-        let mut initial = vec![0; kinds];
-        // What the run's own threads bring back: not what lies with other shards, or with the owner.
-        pool.ledger().for_each(|_, entry| {
-            let comes_back = match entry.place {
-                Place::Ready | Place::Done => entry.shard < shards,
-                place => place == Place::Retired,
-            };
-            if comes_back {
-                initial[entry.kind as usize] += 1;
-            }
-        });
-        Self::with_initial(initial.into(), shards as usize * kinds)
+        // SAFETY: as documented.
+        let initial = unsafe { pool.on_their_way() };
+        let lanes = shards as usize * initial.len();
+        Self::with_initial(initial, lanes)
     }
 
     pub(super) fn with_initial(initial: Box<[u64]>, lanes: usize) -> Self {

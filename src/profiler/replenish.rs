@@ -24,7 +24,7 @@ pub(super) const LAST_TRIES: u32 = 3;
 pub(super) struct Replenish {
     /// Buffers that went back to a lane, per kind.
     returned: Box<[u64]>,
-    /// Buffers that this thread took from a lane and parked, per kind; they come back as those that entered.
+    /// Buffers that this thread parked, out of a lane or a new block, per kind; they come back as those that entered.
     parked: Box<[u64]>,
     /// Allocations that failed.
     failures: u64,
@@ -56,9 +56,9 @@ impl Replenish {
             let raised = run.circulation.raised();
             let next_poll = self.sentinel.as_mut().map_or(Deadline::NEVER, |sentinel| sentinel.poll(run));
             let moved = self.recycle(run);
-            let allocated = self.allocate(run);
+            let again = self.allocate(run);
             let gates_busy = self.drives_gates && self.drive_gates(run);
-            if moved || allocated {
+            if moved || again {
                 continue;
             }
             let mut deadline = next_poll;
@@ -95,15 +95,14 @@ impl Replenish {
     }
 
     /// Allocates where a lane is below its warm target or starves. Unless the profiler is eager, buffers that are in host
-    /// hands will come back and fill the gap: balance comes before growth.
+    /// hands will come back and fill the gap: balance comes before growth. Whether another round is due.
     fn allocate(&mut self, run: &Run) -> bool {
-        let mut allocated = false;
+        let mut again = false;
         for (kind, config) in (0u32..).zip(&run.config.kinds) {
             if run.instances.buffer_size(kind) == 0 {
                 continue;
             }
-            let entered = run.circulation.entered(kind) + self.parked[kind as usize];
-            let in_flight = entered.saturating_sub(self.returned[kind as usize]);
+            let in_flight = self.in_flight(run, kind);
             let in_lanes = run.pool.recycled_total(kind) as u64;
             let warm = u64::from(config.warm_target) * u64::from(run.shards);
             let capacity = run.pool.config().recycled_capacity;
@@ -117,28 +116,41 @@ impl Replenish {
                 } else if demand > present && in_flight == 0 {
                     config.batch_size
                 } else {
-                    continue;
+                    0
                 };
+                // The lane has lost a buffer since parked ones found no room: they come first, or they would become ever more.
+                if wanted != 0 && present < capacity && run.pool.has_parked(kind) {
+                    again = true;
+                    continue;
+                }
                 // What is too much for the lane is parked, and comes back when there is room.
                 let room = if run.config.eager { wanted } else { capacity - present };
                 let wanted = wanted.min(room).min(allowance(run, kind));
                 if wanted != 0 && self.allocate_block(run, kind, Some(shard), wanted) {
-                    allocated = true;
+                    again = true;
                 } else if demand > present {
+                    // Not only when nothing is on its way: a collector may take its time.
                     request(run, kind);
                 }
             }
         }
-        allocated
+        again
+    }
+
+    /// Buffers of `kind` that will come back to a lane.
+    fn in_flight(&self, run: &Run, kind: u32) -> u64 {
+        let entered = run.circulation.entered(kind) + self.parked[kind as usize];
+        entered.saturating_sub(self.returned[kind as usize])
     }
 
     fn allocate_block(&mut self, run: &Run, kind: u32, shard: Option<u32>, count: u32) -> bool {
         // SAFETY: this is the replenish thread.
-        match unsafe { run.pool.allocate(kind, run.instances.buffer_size(kind), count, shard) } {
-            Ok(placed) => {
-                run.stats.shards[shard.unwrap_or(0) as usize].allocated.add(placed as u64);
-                wake_starving(run, shard.map_or(u64::MAX, |shard| 1 << shard));
-                placed != 0
+        match unsafe { run.pool.allocate_routed(kind, run.instances.buffer_size(kind), count, shard) } {
+            Ok(routed) => {
+                self.parked[kind as usize] += routed.parked as u64;
+                run.stats.shards[shard.unwrap_or(0) as usize].allocated.add(routed.placed as u64);
+                wake_starving(run, routed.touched);
+                routed.placed != 0
             }
             Err(status) => {
                 self.failures += 1;
@@ -312,5 +324,55 @@ fn allowance(run: &Run, kind: u32) -> u32 {
     match run.config.kinds[kind as usize].max_buffers {
         0 => u32::MAX,
         most => most.saturating_sub(run.pool.tracked(kind)),
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::Replenish;
+    use crate::pool::Buffer;
+    use crate::profiler::tests::harness::Harness;
+    use crate::profiler::tests::world::Plan;
+    use core::mem::MaybeUninit;
+
+    /// Takes a buffer from the only lane.
+    fn pop(harness: &Harness) -> Buffer {
+        let mut buffer = [MaybeUninit::uninit()];
+        // SAFETY: no thread runs; the element is filled.
+        unsafe {
+            assert_eq!(harness.pool.pop_recycled(0, 0, &mut buffer), 1);
+            buffer[0].assume_init()
+        }
+    }
+
+    /// What is on its way back is counted, wherever it lies: otherwise a starved lane gets new buffers in its place.
+    #[test]
+    fn buffers_on_their_way_are_counted() {
+        for compat in [false, true] {
+            let harness = Harness::new(Plan { compat, recycled: 1, ..Plan::default() });
+            // One in the lane, one parked; then one done, one ready, and one parked by a new block.
+            harness.seed(0, 0, 2);
+            let (done, ready) = (pop(&harness), harness.pool.take_retired(None, 0).unwrap());
+            // SAFETY: no thread runs.
+            unsafe {
+                assert_eq!(harness.pool.push_done(0, &[done]), 1);
+                assert_eq!(harness.pool.push_ready(0, &[ready], [0u64].as_ptr().cast()), 1);
+            }
+            harness.seed(0, 0, 2);
+            let run = harness.profiler.new_run();
+            let mut replenish = Replenish::new(&run);
+            assert_eq!(replenish.in_flight(&run, 0), 3, "at the start");
+            pop(&harness);
+            assert!(replenish.recycle(&run));
+            assert_eq!(replenish.in_flight(&run, 0), 2, "one has come to the lane");
+            assert!(replenish.allocate_block(&run, 0, Some(0), 3));
+            assert_eq!(replenish.in_flight(&run, 0), 5, "a block of which nothing fits into the lane");
+            for left in (1..5).rev() {
+                pop(&harness);
+                assert!(replenish.recycle(&run));
+                assert_eq!(replenish.in_flight(&run, 0), left);
+            }
+            assert_eq!(harness.pool.tracked(0), if compat { 0 } else { 7 });
+        }
     }
 }

@@ -159,7 +159,8 @@ class ArgsDump : public profiling_common::ProfilerBase<ArgsDump, ArgsDumpModule>
             wrong_payloads_ += word != payload(thread, buffer->records[i]) ? 1 : 0;
         }
         tally_.take(shard, 0, thread, info.host_buffer_ptr, Module::buffer_bytes(0), reconciling_);
-        completed_[thread] += count;
+        // The records of a left-over buffer count when the device publishes it.
+        completed_[thread] += reconciling_ ? 0 : count;
     }
 
     // False while no freeze is open. In a freeze: true once all published payloads have been read; the device learns

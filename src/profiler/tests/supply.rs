@@ -85,6 +85,27 @@ fn spare_buffers_reach_a_starved_shard() {
     assert_eq!(harness.pool.tracked(0), 4);
 }
 
+/// The same while other buffers are with a collector that takes its time: who starves does not wait for those.
+#[test]
+fn spare_buffers_reach_a_starved_shard_before_a_slow_collector_returns() {
+    let plan = Plan { queues: 2, shards: 2, slots: 1, max_buffers: 5, ..Plan::default() };
+    let mut harness = Harness::new(plan);
+    harness.seed(0, 0, 1);
+    harness.seed(1, 0, 4);
+    harness.start();
+    harness.hooks.hold(true);
+    let run = harness.profiler.current_run().unwrap();
+    for _ in 0..4 {
+        wait_for("sleep", || run.drain_bells[1].event.has_waiters());
+        harness.device[0].publish(1);
+    }
+    harness.hooks.hold(false);
+    harness.world.assert_content();
+    harness.stop();
+    harness.verify();
+    assert_eq!(harness.pool.tracked(0), 5);
+}
+
 /// The allocator is dry when the lane starves and recovers later; nothing else happens.
 #[test]
 fn a_starved_lane_is_served_once_the_allocator_recovers() {
@@ -148,6 +169,19 @@ fn a_start_that_parks_buffers_does_not_make_the_pool_grow() {
     harness.stop();
     harness.verify();
     assert_eq!(harness.pool.tracked(0), 6);
+}
+
+/// Start leaves free queues as they are: one that is empty then has nobody to ask for it but the device, which cannot without
+/// gates.
+#[test]
+fn a_free_queue_that_start_leaves_empty_is_served_later() {
+    for gates in [false, true] {
+        let mut harness = Harness::new(Plan { prefilled: true, gates, queues: 2, shards: 2, ..Plan::default() });
+        harness.start();
+        harness.publish(20);
+        harness.stop();
+        harness.verify();
+    }
 }
 
 #[test]

@@ -1,0 +1,26 @@
+# One file of a C++ suite as a program of its own, against the library in $(LIBRARY); see suite.sh.
+#
+#   make -f cpp_tests/mutants/suite.mk SUITE=compat/freeze OUT=directory LIBRARY=liblanepipe.a
+
+DIRECTORY := $(patsubst %/,%,$(dir $(SUITE)))
+PROGRAM := $(OUT)/$(SUITE)
+
+# As in the CMake files: behind lanepipe's headers the references fill in for what is not replaced.
+INCLUDES := -Iinclude -Icpp_tests -Icpp_tests/runtime -Icpp_tests/reference
+OBJECTS := $(OUT)/$(SUITE)_test.o $(OUT)/runtime/unified_log.o $(OUT)/runtime/profiling_copy.o
+LINKFLAGS := -pthread
+ifeq ($(DIRECTORY),compat)
+INCLUDES := -Iinclude/lanepipe/compat -Icpp_tests/compat $(INCLUDES)
+OBJECTS += $(OUT)/compat/support.o
+DEFINES := -DCOMPAT_WRAPS_FREE
+LINKFLAGS += -Wl,--wrap=free
+endif
+
+$(PROGRAM): $(OBJECTS) $(LIBRARY)
+	$(CXX) $(LINKFLAGS) -o $@ $^ -lgtest_main -lgtest -ldl
+
+$(OUT)/%.o: cpp_tests/%.cpp
+	@mkdir -p $(@D)
+	$(CXX) -std=c++17 -O0 -pthread -MMD -MP $(DEFINES) $(INCLUDES) -c -o $@ $<
+
+-include $(OBJECTS:.o=.d)
