@@ -4,14 +4,21 @@
 Every edge label in the source (`Edge::new("module.name", ...)`) needs a table row in docs/verification.md that names the
 label and at least one model (`loom_...`); the named models exist; and some model weakens the edge and sees it fail
 (`must_fail("module.name"`). A row about a label that no longer exists is an error as well.
+
+Every invariant of the host pipeline (H1 to H38) needs a row that names tests and mutants; the named tests exist, and the named
+mutants exist in cpp_tests/mutants and break that invariant.
 """
 
 import re
 import sys
 from pathlib import Path
 
+sys.dont_write_bytecode = True
+import mutants  # noqa: E402
+
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENT = ROOT / "docs/verification.md"
+INVARIANTS = [f"H{number}" for number in range(1, 39)]
 LABEL = r"[a-z][a-z0-9_]*\.[A-Za-z][A-Za-z0-9_]*"
 
 
@@ -48,6 +55,40 @@ def rows():
             yield number, re.findall(rf"`({LABEL})`", cells[0]), line
 
 
+def test_names():
+    """C++ cases as Suite.Case, and Rust test functions."""
+    names = set()
+    for path in (ROOT / "cpp_tests").rglob("*_test.cpp"):
+        text = path.read_text(encoding="utf-8")
+        names.update(f"{suite}.{case}" for suite, case in re.findall(r"\bTEST(?:_[FP])?\((\w+), (\w+)\)", text))
+        names.update(f"{suite}.{case}" for suite, case in re.findall(r"\bTYPED_TEST\((\w+), (\w+)\)", text))
+    for path in (ROOT / "src").rglob("*.rs"):
+        names.update(re.findall(r"\bfn (\w+)\(", path.read_text(encoding="utf-8")))
+    return names
+
+
+def check_invariants():
+    """Problems with the table of the host pipeline's invariants."""
+    problems = []
+    broken_by = {mutant["name"]: mutants.invariants(mutant) for mutant in mutants.committed()}
+    tests = test_names()
+    described = set()
+    for number, line in enumerate(DOCUMENT.read_text(encoding="utf-8").splitlines(), 1):
+        cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
+        if not line.startswith("|") or len(cells) != 4 or not re.fullmatch(r"H[0-9]+", cells[0]):
+            continue
+        invariant, _, tested, broken = cells
+        where = f"docs/verification.md:{number}: {invariant}"
+        described.add(invariant)
+        for column, cell in (("test", tested), ("mutant", broken)):
+            if "`" not in cell:
+                problems.append(f"{where} has no {column}")
+        problems += [f"{where}: there is no test {name}" for name in re.findall(r"`([^`]+)`", tested) if name not in tests]
+        problems += [f"{where}: no mutant {name} breaks it"
+                     for name in re.findall(r"`([^`]+)`", broken) if invariant not in broken_by.get(name, [])]
+    return problems + [f"docs/verification.md has no row for {name}" for name in INVARIANTS if name not in described]
+
+
 def main():
     labels, weakened, models, problems = source()
     if not DOCUMENT.exists():
@@ -71,9 +112,11 @@ def main():
             problems.append(f'{place}: no model weakens {label} (must_fail("{label}", ...))')
     problems += [f"must_fail names {label}, which is no edge" for label in sorted(weakened - labels.keys())]
 
+    problems += check_invariants()
+
     for problem in problems:
         print(problem)
-    print(f"{len(labels)} edges, {len(models)} models, {len(problems)} problems")
+    print(f"{len(labels)} edges, {len(models)} models, {len(INVARIANTS)} invariants, {len(problems)} problems")
     return 1 if problems else 0
 
 

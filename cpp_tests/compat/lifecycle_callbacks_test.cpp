@@ -263,6 +263,32 @@ TEST_P(LifecycleCallbacksCopied, ARunPushesNarrowWordsOnlyAndGatesFromOneThread)
     }
 }
 
+// H19: while a gate is shut only the replenish thread writes free queues, whatever the drain threads bring in.
+TEST_P(LifecycleCallbacksCopied, OnlyTheReplenishThreadWritesFreeQueuesInAFreeze) {
+    constexpr int n = 2;
+    Pipeline p(GetParam(), n);
+    p.supply(6);
+    std::atomic<bool> ready{false};
+    p.collector->release_ready = [&] { return ready.load(); };
+    p.before_transfer([&](const sim::Transfer &transfer) {
+        if (transfer.name.compare(0, 10, ">free_tail") == 0 && load(p.dev->backpressure.fq_freeze_active) != 0) {
+            note("free tail", n);
+        }
+    });
+    p.start();
+    store(p.dev->backpressure.fq_contended, 1);
+    EXPECT_TRUE(eventually([&] { return load(p.dev->backpressure.fq_freeze_active) == 1; }));
+    for (uint64_t round = 0; round < 10; ++round) {
+        EXPECT_EQ(p.burst(0, round * 4) + p.burst(1, round * 4), 8u);
+        EXPECT_TRUE(eventually([&] { return p.free_fill(0, 0) == 4 && p.free_fill(0, 1) == 4; }));
+    }
+    ready = true;
+    EXPECT_TRUE(eventually([&] { return load(p.dev->backpressure.fq_freeze_active) == 0; }));
+    p.stop();
+    EXPECT_EQ(roles("free tail"), std::set<Role>{Role::kReplenish});
+    p.expect_delivered({40, 40});
+}
+
 // H17, for the two platforms whose host reads device memory.
 TEST_P(LifecycleCallbacks, WithoutCopyCallbacksNothingIsCopied) {
     if (GetParam() == Sharing::kShadow) {

@@ -12,4 +12,4 @@ mkdir -p "$out"
     cat "$out/build.log"
     exit 1
 }
-exec timeout 60 "$out/$suite" --gtest_brief=1 --gtest_filter="$2"
+exec timeout 60 "$out/$suite" --gtest_filter="$2"

@@ -259,6 +259,11 @@ impl Pool {
         Some(buffer)
     }
 
+    /// Whether there may be a parked buffer of `kind` that can be brought back. Any thread.
+    pub(crate) fn has_parked(&self, kind: u32) -> bool {
+        self.retired.has_circulable(kind)
+    }
+
     /// Ends the quarantine of a buffer whose whereabouts are known after all; false if it is not in quarantine. Any thread;
     /// takes a lock.
     pub(crate) fn end_quarantine(&self, buffer: &Buffer) -> bool {

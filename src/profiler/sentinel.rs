@@ -72,10 +72,10 @@ impl Sentinel {
 }
 
 /// Whether the device asks for a gate to be shut.
-fn contended(run: &Run) -> bool {
+pub(super) fn contended(run: &Run) -> bool {
     let asks = |gates: &Gates<RawWord32>| {
         let gates = [&gates.push, &gates.pop];
-        gates.iter().any(|gate| gate.is_contended::<RawWords64>(&run.link) == Ok(true))
+        gates.iter().any(|gate| gate.peek_contended::<RawWords64>(&run.link) == Ok(true))
     };
     run.config.gates.as_ref().is_some_and(asks)
 }

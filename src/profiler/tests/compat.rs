@@ -1,7 +1,8 @@
 //! As the C++ runtime's own headers use the library: see [`Plan::compat`].
 
 use super::harness::Harness;
-use super::world::{Plan, mix};
+use super::world::{Plan, mix, wait_for};
+use std::sync::atomic::Ordering;
 
 fn plan(seed: u64) -> Plan {
     let pick = |salt, choices: &[u32]| choices[mix(&[seed, salt]) as usize % choices.len()];
@@ -57,6 +58,84 @@ fn nothing_is_lost_while_transfers_fail() {
         harness.world.heal();
         harness.publish(10);
         harness.stop();
+        harness.verify();
+    }
+}
+
+/// W5: a saturated pipeline with tiny rings does not grow without bound, whatever is parked on the way.
+#[test]
+fn a_saturated_pipeline_stops_growing() {
+    let mut harness = Harness::new(Plan {
+        compat: true,
+        gates: true,
+        queues: 4,
+        shards: 4,
+        instances_per_queue: 4,
+        slots: 4,
+        host_ready: 8,
+        done: 7,
+        recycled: 5,
+        warm_target: 5,
+        batch_size: 4,
+        collect_batch: 1,
+        slow_collect: 50,
+        ..Plan::default()
+    });
+    harness.start();
+    let given = |harness: &Harness| harness.world.buffers_given.load(Ordering::Relaxed);
+    harness.publish(1000);
+    let settled = given(&harness);
+    harness.publish(5000);
+    let grown = given(&harness) - settled;
+    harness.stop();
+    harness.verify();
+    // Every place that can hold a buffer may come to hold one.
+    assert!(grown < 100, "{settled} buffers became {}", settled + grown);
+}
+
+/// W34 from one owner of a free queue to the next: a publication in doubt at the end of a run is settled by the steps by hand,
+/// and one in doubt by hand is settled by the run.
+#[test]
+fn a_publication_in_doubt_is_settled_by_whoever_comes_next() {
+    for (lands, by_hand) in [(false, false), (true, false), (false, true), (true, true)] {
+        let mut harness = Harness::new(Plan { compat: true, copies: true, slots: 2, batch_size: 8, ..Plan::default() });
+        harness.start();
+        harness.publish(1);
+        wait_for("the first refill", || harness.totals().refilled == 1);
+        let world = harness.world.clone();
+        let break_tails = || {
+            world.land_all.store(lands, Ordering::Relaxed);
+            world.break_tails.store(true, Ordering::Relaxed);
+            world.hide_tails.store(true, Ordering::Relaxed);
+        };
+        if !by_hand {
+            break_tails();
+        }
+        harness.publish(1);
+        if !by_hand {
+            wait_for("the failure", || harness.totals().transfer_failed != 0);
+        }
+        if lands && !by_hand {
+            // The device takes what the host is in doubt of.
+            harness.publish(2);
+        }
+        harness.stop();
+        if by_hand {
+            // Room for what is then in doubt.
+            harness.publish(1);
+            break_tails();
+            harness.fill_by_hand();
+            world.heal();
+            harness.profiler.start().unwrap();
+            harness.publish(20);
+            harness.stop();
+        }
+        world.heal();
+        for _ in 0..2 {
+            harness.start();
+            harness.publish(20);
+            harness.stop();
+        }
         harness.verify();
     }
 }

@@ -171,6 +171,19 @@ fn a_start_that_parks_buffers_does_not_make_the_pool_grow() {
     assert_eq!(harness.pool.tracked(0), 6);
 }
 
+/// Start leaves free queues as they are: one that is empty then has nobody to ask for it but the device, which cannot without
+/// gates.
+#[test]
+fn a_free_queue_that_start_leaves_empty_is_served_later() {
+    for gates in [false, true] {
+        let mut harness = Harness::new(Plan { prefilled: true, gates, queues: 2, shards: 2, ..Plan::default() });
+        harness.start();
+        harness.publish(20);
+        harness.stop();
+        harness.verify();
+    }
+}
+
 #[test]
 fn the_limit_of_buffers_is_exact() {
     let mut harness = Harness::new(Plan {

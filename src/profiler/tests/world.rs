@@ -63,6 +63,8 @@ pub struct Plan {
     /// The replenish thread polls.
     pub merged_sentinel: bool,
     pub eager: bool,
+    /// Start leaves the free queues as they are.
+    pub prefilled: bool,
     pub idle_ns: u64,
     /// Instances that the profiler knows from the start; 0: all.
     pub known_instances: u32,
@@ -105,6 +107,7 @@ impl Default for Plan {
             gates: false,
             merged_sentinel: false,
             eager: false,
+            prefilled: false,
             idle_ns: 0,
             known_instances: 0,
             compat: false,
