@@ -174,7 +174,7 @@ TEST_P(AlgorithmsPopCopied, TailThenEntryThenHead) {
     }
 }
 
-TEST_P(AlgorithmsPopCopied, RefW10_TheOwnHeadIsNotReadBack) {
+TEST_P(AlgorithmsPopCopied, RefW10TheOwnHeadIsNotReadBack) {
     bed_.publish_new(2, 3);
     bed_.record();
     ReadyEntry entry{};
@@ -306,7 +306,7 @@ TEST_P(AlgorithmsPopCopied, WhatFailsForGoodDeliversNothingUntilItIsHealed) {
 }
 
 // H13: the push took effect although it reported failure. The entry comes with a later call, none twice.
-TEST_P(AlgorithmsPopCopied, RefW10_AHeadPushThatLandedDoesNotSkipTheEntry) {
+TEST_P(AlgorithmsPopCopied, RefW10AHeadPushThatLandedDoesNotSkipTheEntry) {
     for (int k = 1; k <= 4; ++k) {
         for (int failures = 1; failures <= 3; ++failures) {
             Bed<OddModule> bed(GetParam());
@@ -331,7 +331,7 @@ TEST_P(AlgorithmsPopCopied, RefW10_AHeadPushThatLandedDoesNotSkipTheEntry) {
 }
 
 // The device's copy of the head is no source: whatever it says, the host goes on where it was.
-TEST_P(AlgorithmsPopCopied, RefW10_TheDeviceCopyOfTheHeadIsIgnored) {
+TEST_P(AlgorithmsPopCopied, RefW10TheDeviceCopyOfTheHeadIsIgnored) {
     for (uint64_t i = 0; i < 4; ++i) {
         bed_.publish_new(0, i);
     }

@@ -233,7 +233,7 @@ TEST_P(AlgorithmsProcess, AnUnknownPointerWithoutASiteEntersNoQueue) {
     EXPECT_EQ(bed_.locate(), Places{});
 }
 
-TEST_P(AlgorithmsProcess, RefW3_ABufferWithoutASiteWaitsForTeardownUnderKindZero) {
+TEST_P(AlgorithmsProcess, RefW3ABufferWithoutASiteWaitsForTeardownUnderKindZero) {
     Bed<OddModule> bed(GetParam(), 2);
     void *const buffer = bed.new_buffer(1);
     bed.process(3, bed.entry_of(buffer, 1, 3, 1, sim::kReject));
@@ -241,7 +241,7 @@ TEST_P(AlgorithmsProcess, RefW3_ABufferWithoutASiteWaitsForTeardownUnderKindZero
     EXPECT_EQ(retired_at(bed, buffer), std::make_pair(1, 0));
 }
 
-TEST_P(AlgorithmsProcess, RefW3_ABufferWithoutAHostAddressWaitsForTeardownUnderItsKind) {
+TEST_P(AlgorithmsProcess, RefW3ABufferWithoutAHostAddressWaitsForTeardownUnderItsKind) {
     Bed<OddModule> bed(GetParam(), 2);
     void *const buffer = bed.memory.alloc(sim::buffer_size(1));
     bed.manager->register_mapping(buffer, nullptr);
@@ -251,14 +251,14 @@ TEST_P(AlgorithmsProcess, RefW3_ABufferWithoutAHostAddressWaitsForTeardownUnderI
 }
 
 // The site is known, so the device gets a replacement; not the rejected buffer itself, which may lie elsewhere too.
-TEST_P(AlgorithmsProcess, RefW3_TheOriginOfAnUnresolvableEntryIsToppedUp) {
+TEST_P(AlgorithmsProcess, RefW3TheOriginOfAnUnresolvableEntryIsToppedUp) {
     const Ptrs lane = bed_.seed(0, 0, 1);
     bed_.process(0, bed_.entry_of(compat::fake(0xabc), 0, 0, 1, sim::kRawKind));
     expect_nothing_delivered(bed_);
     EXPECT_EQ(bed_.free_content(0, 0), lane);
 }
 
-TEST_P(AlgorithmsProcess, RefW3_ARejectedBufferIsNeverPublishedAgain) {
+TEST_P(AlgorithmsProcess, RefW3ARejectedBufferIsNeverPublishedAgain) {
     void *const without_site = bed_.new_buffer();
     void *const without_view = bed_.memory.alloc(sim::buffer_size(0));
     bed_.pool.insert(without_view);
@@ -284,7 +284,7 @@ TEST_P(AlgorithmsProcess, RefW3_ARejectedBufferIsNeverPublishedAgain) {
     EXPECT_EQ(left.count(without_view), 1u);
 }
 
-TEST_P(AlgorithmsProcess, RefSkipW25_KindsOutOfRangeCountAsNoSite) {
+TEST_P(AlgorithmsProcess, RefSkipW25KindsOutOfRangeCountAsNoSite) {
     for (const int kind : {-1, 2, 3, 1000000, INT32_MAX, INT32_MIN}) {
         Bed<OddModule> bed(GetParam());
         bed.seed(0, 0, 2);
@@ -300,7 +300,7 @@ TEST_P(AlgorithmsProcess, RefSkipW25_KindsOutOfRangeCountAsNoSite) {
     }
 }
 
-TEST_P(AlgorithmsProcess, RefSkipW25_WithoutAFreeQueueTheBufferIsDelivered) {
+TEST_P(AlgorithmsProcess, RefSkipW25WithoutAFreeQueueTheBufferIsDelivered) {
     bed_.seed(0, 0, 2);
     void *const buffer = bed_.new_buffer();
     ReadyEntry entry = bed_.entry_of(buffer, 0, 0, 9);
@@ -343,7 +343,7 @@ TEST_P(AlgorithmsProcessCopied, WhatIsNotCopiedIsNotDelivered) {
 }
 
 // Sound but undelivered: the buffer may serve as an empty one or wait, but it is somewhere.
-TEST_P(AlgorithmsProcessCopied, RefW3_AnUncopiedBufferStaysInThePool) {
+TEST_P(AlgorithmsProcessCopied, RefW3AnUncopiedBufferStaysInThePool) {
     for (const int lane : {0, 1, 4, 5}) {
         Bed<OddModule> bed(GetParam());
         bed.seed(0, 0, lane);
@@ -355,7 +355,7 @@ TEST_P(AlgorithmsProcessCopied, RefW3_AnUncopiedBufferStaysInThePool) {
     }
 }
 
-TEST_P(AlgorithmsProcessCopied, RefW3_TheOriginOfAnUncopiedEntryIsToppedUp) {
+TEST_P(AlgorithmsProcessCopied, RefW3TheOriginOfAnUncopiedEntryIsToppedUp) {
     bed_.seed(0, 0, 4);
     const ReadyEntry entry = bed_.entry_of(bed_.new_buffer(), 0, 0, 1);
     bed_.fail("<buffer");
@@ -374,7 +374,7 @@ TEST_P(AlgorithmsProcessCopied, AnUncopiedBufferIsNotPushedToTheLane) {
     EXPECT_EQ(bed_.free_fill(0, 0), 0u);
 }
 
-TEST_P(AlgorithmsProcessCopied, RefW3_AFailedCopyIsParkedUnderKindAndShard) {
+TEST_P(AlgorithmsProcessCopied, RefW3AFailedCopyIsParkedUnderKindAndShard) {
     Bed<OddModule> bed(GetParam(), 2);
     void *const buffer = bed.new_buffer(1);
     const ReadyEntry entry = bed.entry_of(buffer, 1, 3, 1);

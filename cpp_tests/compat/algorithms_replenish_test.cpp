@@ -313,7 +313,7 @@ TEST_F(AlgorithmsInstances, PoolsIgnoreKindsOutOfRange) {
     EXPECT_TRUE(sizes().empty());
 }
 
-TEST_F(AlgorithmsInstances, RefSkipW25_QueuesOfKindsOutOfRangeGetNothing) {
+TEST_F(AlgorithmsInstances, RefSkipW25QueuesOfKindsOutOfRangeGetNothing) {
     Listed::instances = {{-1, 0, 64}, {2, 1, 64}, {1, 2, 64}, {INT32_MAX, 3, 64}};
     EXPECT_EQ(ProfilerAlgorithms<Listed>::replenish_free_queues(*manager_, header_.get()), 2u);
     EXPECT_GE(errors(), 1u);

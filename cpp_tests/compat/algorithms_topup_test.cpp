@@ -276,7 +276,7 @@ TEST_P(AlgorithmsTopUpCopied, AFailedSlotPushThatLandedIsHarmless) {
     bed->expect_all_there();
 }
 
-TEST_P(AlgorithmsTopUpCopied, RefW34_ATailPushThatLandedIsAPublication) {
+TEST_P(AlgorithmsTopUpCopied, RefW34ATailPushThatLandedIsAPublication) {
     for (int k = 1; k <= 4; ++k) {
         auto bed = make_bed();
         bed->seed(0, 0, 5);
@@ -300,7 +300,7 @@ TEST_P(AlgorithmsTopUpCopied, RefW34_ATailPushThatLandedIsAPublication) {
 
 // The push landed, but nobody can tell. Until the tail is readable again the buffer enters no lane; then the queue goes
 // on, although the device took the buffer meanwhile.
-TEST_P(AlgorithmsTopUpCopied, RefW34_AnUnreadableTailIsReadAgainBeforeTheNextTopUp) {
+TEST_P(AlgorithmsTopUpCopied, RefW34AnUnreadableTailIsReadAgainBeforeTheNextTopUp) {
     for (const bool taken_meanwhile : {false, true}) {
         auto bed = make_bed();
         const Ptrs lane = bed->seed(0, 0, 5);

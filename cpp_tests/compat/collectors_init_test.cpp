@@ -168,7 +168,7 @@ using PmuCases =
                      PmuCase<Pmu::Style::kPaired, Sharing::kShadow>>;
 TYPED_TEST_SUITE(CollectorsPmu, PmuCases, CaseName);
 
-TYPED_TEST(CollectorsPmu, RefW22_RegionAndStagingRingsAreReleased) {
+TYPED_TEST(CollectorsPmu, RefW22RegionAndStagingRingsAreReleased) {
     Harness<TypeParam> h;
     for (int run = 0; run < 3; ++run) {
         ASSERT_TRUE(h.initialize(this->small()));

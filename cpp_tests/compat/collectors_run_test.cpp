@@ -181,7 +181,7 @@ TYPED_TEST(CollectorsCalm, RunsAndRestarts) {
 
 // No surplus, marks, watermarks, freezes, allocation at run time, thread numbers and levels that change from run to
 // run.
-TYPED_TEST(Collectors, RefSkipW1_UnderPressureEveryRecordIsAccountedFor) {
+TYPED_TEST(Collectors, RefSkipW1UnderPressureEveryRecordIsAccountedFor) {
     for (int threads = 1; threads <= kThreads; ++threads) {
         Harness<TypeParam> h;
         ASSERT_TRUE(h.initialize(config_of<TypeParam>(threads, 0)));
@@ -198,7 +198,7 @@ TYPED_TEST(Collectors, RefSkipW1_UnderPressureEveryRecordIsAccountedFor) {
     }
 }
 
-TYPED_TEST(Collectors, RefSkipW1_AHundredRunsWithOtherThreadsAndLevels) {
+TYPED_TEST(Collectors, RefSkipW1AHundredRunsWithOtherThreadsAndLevels) {
     Harness<TypeParam> h;
     for (int run = 0; run < 100; ++run) {
         Config config = config_of<TypeParam>(1 + run % kThreads, run % 2, 1 + run % 7);
@@ -223,7 +223,7 @@ TYPED_TEST(Collectors, RefSkipW1_AHundredRunsWithOtherThreadsAndLevels) {
 }
 
 // The pool does not grow for ever: what the first runs allocated serves the later ones.
-TYPED_TEST(Collectors, RefSkipW5_ThePoolStopsGrowing) {
+TYPED_TEST(Collectors, RefSkipW5ThePoolStopsGrowing) {
     Harness<TypeParam> h;
     ASSERT_TRUE(h.initialize(config_of<TypeParam>(2, 0)));
     h.launch();
@@ -247,7 +247,7 @@ using ArgsDumpCases = ::testing::Types<Case<ArgsDump, Sharing::kIdentity>, Case<
                                        Case<ArgsDump, Sharing::kShadow>>;
 TYPED_TEST_SUITE(CollectorsArgsDump, ArgsDumpCases, CaseName);
 
-TYPED_TEST(CollectorsArgsDump, RefSkipW2_AFullArenaWaitsForTheDisk) {
+TYPED_TEST(CollectorsArgsDump, RefSkipW2AFullArenaWaitsForTheDisk) {
     Harness<TypeParam> h;
     ASSERT_TRUE(h.initialize(config_of<TypeParam>(kThreads, 4)));
     h.launch();

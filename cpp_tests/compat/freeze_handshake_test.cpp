@@ -95,7 +95,7 @@ class FreezeHandshake : public ::testing::TestWithParam<int> {
 INSTANTIATE_TEST_SUITE_P(Shard, FreezeHandshake, ::testing::Range(0, kRows));
 
 // Inside a top-up, wherever it stands: the freeze opens, but it neither refills nor closes.
-TEST_P(FreezeHandshake, RefW2_NoRefillWhileADrainThreadPushesASlot) {
+TEST_P(FreezeHandshake, RefW2NoRefillWhileADrainThreadPushesASlot) {
     stop_in(">slot" + instance());
     contend();
     const size_t pushed = tail_pushes();
@@ -109,7 +109,7 @@ TEST_P(FreezeHandshake, RefW2_NoRefillWhileADrainThreadPushesASlot) {
     expect_sound_end();
 }
 
-TEST_P(FreezeHandshake, RefW2_NoRefillWhileADrainThreadPushesATail) {
+TEST_P(FreezeHandshake, RefW2NoRefillWhileADrainThreadPushesATail) {
     stop_in(">free_tail" + instance());
     contend();
     const size_t pushed = tail_pushes();
@@ -122,7 +122,7 @@ TEST_P(FreezeHandshake, RefW2_NoRefillWhileADrainThreadPushesATail) {
     expect_sound_end();
 }
 
-TEST_P(FreezeHandshake, RefW2_NoRefillWhileADrainThreadReadsAHead) {
+TEST_P(FreezeHandshake, RefW2NoRefillWhileADrainThreadReadsAHead) {
     stop_in("<free_head" + instance());
     contend();
     const size_t pushed = tail_pushes();
@@ -136,7 +136,7 @@ TEST_P(FreezeHandshake, RefW2_NoRefillWhileADrainThreadReadsAHead) {
 }
 
 // The tick returns at once instead of waiting: it is this thread that would have to let the other one go on.
-TEST_P(FreezeHandshake, RefW2_OtherQueuesAreNotRefilledEither) {
+TEST_P(FreezeHandshake, RefW2OtherQueuesAreNotRefilledEither) {
     const int other = (q_ + 1) % kRows;
     ASSERT_TRUE(bed_.manager->push_recycled(0, bed_.take_free(0, other), other));
     stop_in(">slot" + instance());
@@ -219,7 +219,7 @@ TEST_P(FreezeHandshake, NoTopUpBeginsWhileTheGateOpens) {
 }
 
 // A drain thread of any shard counts, live count and folding included.
-TEST_P(FreezeHandshake, RefW2_OneShardForAllQueuesCountsToo) {
+TEST_P(FreezeHandshake, RefW2OneShardForAllQueuesCountsToo) {
     Bed<OddModule> bed(Sharing::kShadow, 1);
     bed.refill();
     ASSERT_TRUE(bed.manager->push_recycled(0, bed.take_free(0, q_), 0));
@@ -243,7 +243,7 @@ TEST_P(FreezeHandshake, RefW2_OneShardForAllQueuesCountsToo) {
 
 // W14: the replenish thread's snapshot of the tails may be older than the tail that a drain thread has just read. Where
 // both land in the same words, the drain thread consumes entries of the lap before.
-TEST_P(FreezeHandshake, RefW14_AnOlderSnapshotOfTheTailsIsNotConsumed) {
+TEST_P(FreezeHandshake, RefW14AnOlderSnapshotOfTheTailsIsNotConsumed) {
     uint64_t published = 0;
     const auto publish_and_pop = [&](uint64_t count) {
         for (uint64_t i = 0; i < count; ++i, ++published) {

@@ -438,7 +438,7 @@ TEST_P(Freeze, EveryMarkIsServedInTheEnd) {
 // ------------------------------------------------------------------------------------------- W16: failed word pushes
 
 // The device is not parked until it sees the freeze, so its mark must stay and the push be repeated.
-TEST_P(FreezeCopied, RefW16_AFreezeThatCouldNotBePushedIsPushedAgain) {
+TEST_P(FreezeCopied, RefW16AFreezeThatCouldNotBePushedIsPushedAgain) {
     for (const int failures : {1, 2, 5}) {
         starve();
         contend();
@@ -460,7 +460,7 @@ TEST_P(FreezeCopied, RefW16_AFreezeThatCouldNotBePushedIsPushedAgain) {
     }
 }
 
-TEST_P(FreezeCopied, RefW16_AReleaseThatCouldNotBePushedIsPushedAgain) {
+TEST_P(FreezeCopied, RefW16AReleaseThatCouldNotBePushedIsPushedAgain) {
     for (const int failures : {1, 2, 5}) {
         contend();
         bed_.fail(">" + freeze_name() + "=0", 1, failures);
@@ -479,7 +479,7 @@ TEST_P(FreezeCopied, RefW16_AReleaseThatCouldNotBePushedIsPushedAgain) {
     }
 }
 
-TEST_P(FreezeCopied, RefW16_APushThatLandedAndReportedFailureDoesNoHarm) {
+TEST_P(FreezeCopied, RefW16APushThatLandedAndReportedFailureDoesNoHarm) {
     for (const char *value : {"=1", "=0"}) {
         starve();
         contend();

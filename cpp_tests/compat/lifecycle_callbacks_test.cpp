@@ -341,7 +341,7 @@ TEST_P(LifecycleCallbacks, WithoutAPredicateAFreezeEndsOnItsOwn) {
 // ------------------------------------------------------------------------------------------------- W17, W18, W19, W5
 
 // A gate that is open when stop comes is closed, whatever the predicate says; the contended word is the device's.
-TEST_P(LifecycleCallbacks, RefW17_StopClosesAnOpenFreeze) {
+TEST_P(LifecycleCallbacks, RefW17StopClosesAnOpenFreeze) {
     for (const bool push_gate : {false, true}) {
         Pipeline p(GetParam(), 1);
         p.supply(4);
@@ -361,7 +361,7 @@ TEST_P(LifecycleCallbacks, RefW17_StopClosesAnOpenFreeze) {
 }
 
 // A row that belongs to no live thread holds nothing up. Bounded in ticks: the predicate is asked on each.
-TEST_P(LifecycleCallbacks, RefW18_AForeignRowDoesNotHoldTheRelease) {
+TEST_P(LifecycleCallbacks, RefW18AForeignRowDoesNotHoldTheRelease) {
     Pipeline p(GetParam(), 1);
     p.supply(4);
     p.set(
@@ -377,7 +377,7 @@ TEST_P(LifecycleCallbacks, RefW18_AForeignRowDoesNotHoldTheRelease) {
 }
 
 // A live row that is corrupt, and has been reported, holds nothing up either.
-TEST_P(LifecycleCallbacks, RefW18_ABrokenRowDoesNotHoldTheRelease) {
+TEST_P(LifecycleCallbacks, RefW18ABrokenRowDoesNotHoldTheRelease) {
     Pipeline p(GetParam(), 2);
     p.supply(4);
     p.set(
@@ -394,7 +394,7 @@ TEST_P(LifecycleCallbacks, RefW18_ABrokenRowDoesNotHoldTheRelease) {
 }
 
 // A lasting condition is reported, but not on every poll.
-TEST_P(LifecycleCallbacksCopied, RefW19_CorruptIndicesDoNotFloodTheLog) {
+TEST_P(LifecycleCallbacksCopied, RefW19CorruptIndicesDoNotFloodTheLog) {
     Pipeline p(GetParam(), 1);
     p.supply(4);
     p.set(
@@ -420,7 +420,7 @@ TEST_P(LifecycleCallbacks, AWatermarkAboveTheLaneIsWarnedOfAndClamped) {
     EXPECT_EQ(errors(), 0u);
 }
 
-TEST_P(LifecycleCallbacks, RefW19_AWatermarkAboveTheLaneDoesNotFloodTheLog) {
+TEST_P(LifecycleCallbacks, RefW19AWatermarkAboveTheLaneDoesNotFloodTheLog) {
     using Small = sim::Module<1, 1, 8, 8, 4, 4>;
     sim::Pipeline<sim::ShardCollector<Small>, Small> p(GetParam(), 1);
     Small::warm_target[0] = 100;
@@ -432,7 +432,7 @@ TEST_P(LifecycleCallbacks, RefW19_AWatermarkAboveTheLaneDoesNotFloodTheLog) {
 }
 
 // One buffer, and an allocator that returns null for a while: the lane goes on once a buffer comes back.
-TEST_P(LifecycleCallbacks, RefSkipW17_ALaneThatRanDryGoesOnWhenABufferComesBack) {
+TEST_P(LifecycleCallbacks, RefSkipW17ALaneThatRanDryGoesOnWhenABufferComesBack) {
     Pipeline p(GetParam(), 1);
     p.supply(1);
     p.memory.alloc_fault.arm(1, compat::Fault::kForGood);
@@ -447,7 +447,7 @@ TEST_P(LifecycleCallbacks, RefSkipW17_ALaneThatRanDryGoesOnWhenABufferComesBack)
     p.expect_conserved();
 }
 
-TEST_P(LifecycleCallbacks, RefSkipW17_AnAllocatorThatRecoversServesTheLane) {
+TEST_P(LifecycleCallbacks, RefSkipW17AnAllocatorThatRecoversServesTheLane) {
     Pipeline p(GetParam(), 1);
     p.memory.alloc_fault.arm(1, 40);
     p.start();
@@ -459,7 +459,7 @@ TEST_P(LifecycleCallbacks, RefSkipW17_AnAllocatorThatRecoversServesTheLane) {
 }
 
 // A buffer that is parked for a passing reason comes back into circulation instead of being replaced.
-TEST_P(LifecycleCallbacksCopied, RefW5_AParkedBufferServesAgain) {
+TEST_P(LifecycleCallbacksCopied, RefW5AParkedBufferServesAgain) {
     Pipeline p(GetParam(), 1);
     p.supply(6);
     // The first contents cannot be copied; the pool cannot grow.

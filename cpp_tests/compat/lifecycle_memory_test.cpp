@@ -251,7 +251,7 @@ TEST_P(LifecycleMemory, ItMayBeCalledFromWithinReleaseOwnedBuffers) {
 
 // ------------------------------------------------------------------------------------------------------- W21, W22
 
-TEST_P(LifecycleMemory, RefW21_AClearedContextIsClearedInTheManagerToo) {
+TEST_P(LifecycleMemory, RefW21AClearedContextIsClearedInTheManagerToo) {
     p_.start();
     p_.stop();
     EXPECT_EQ(p_.collector->manager().shared_mem_dev(), p_.dev_address);
@@ -275,7 +275,7 @@ TEST_P(LifecycleMemory, ANewStashIsNotYetTheManagers) {
 }
 
 // W22: the shared region of the context, allocated directly and known to nobody else.
-TEST_P(LifecycleMemory, RefW22_TheStashedRegionIsReleasedOnce) {
+TEST_P(LifecycleMemory, RefW22TheStashedRegionIsReleasedOnce) {
     for (const bool mappings_cleared_first : {false, true}) {
         for (const bool started : {false, true}) {
             Pipeline p(GetParam(), 1);
@@ -330,7 +330,7 @@ TEST_P(LifecycleMemory, AfterAClearedContextTheRegionIsUnknown) {
 }
 
 // A new context counts as new, though it names the same region.
-TEST_P(LifecycleMemory, RefW22_ANewContextTracksItsRegionAgain) {
+TEST_P(LifecycleMemory, RefW22ANewContextTracksItsRegionAgain) {
     p_.memory.reuse_addresses(true);
     p_.collector->release_one_buffer(p_.dev_address, nullptr, p_.free_callback());
     ASSERT_EQ(p_.memory.count(Memory::Op::kFree), 1u);
@@ -341,7 +341,7 @@ TEST_P(LifecycleMemory, RefW22_ANewContextTracksItsRegionAgain) {
     EXPECT_EQ(p_.memory.bad_frees(), 0);
 }
 
-TEST_P(LifecycleMemory, RefW22_CommittedDirectPointersAreTracked) {
+TEST_P(LifecycleMemory, RefW22CommittedDirectPointersAreTracked) {
     void *const direct = p_.memory.alloc(64);
     {
         InitRollbackGuard<decltype(p_.collector->manager_)> guard(p_.collector->manager_, p_.free_callback());

@@ -209,7 +209,7 @@ TEST_P(LifecycleRun, NothingRunsAfterStop) {
 }
 
 // W8: a device that never pauses must not keep stop from ending. What it published before the call is delivered.
-TEST_P(LifecycleRun, RefSkipW8_StopEndsAlthoughTheDeviceGoesOn) {
+TEST_P(LifecycleRun, RefSkipW8StopEndsAlthoughTheDeviceGoesOn) {
     Pipeline p(GetParam(), 2);
     p.supply(64);
     p.start();
@@ -229,7 +229,7 @@ TEST_P(LifecycleRun, RefSkipW8_StopEndsAlthoughTheDeviceGoesOn) {
 }
 
 // W4: more buffers in flight than the done ring holds, and nobody who empties it in time.
-TEST_P(LifecycleRun, RefW4_AFullDoneRingLosesNoBuffer) {
+TEST_P(LifecycleRun, RefW4AFullDoneRingLosesNoBuffer) {
     using M = sim::Module<1, 1, 16, 2, 256, 8>;
     sim::Pipeline<sim::ShardCollector<M>, M> p(GetParam(), 1);
     p.supply(8);

@@ -245,7 +245,7 @@ TEST_P(Lifecycle, StartSurvivesAnAllocatorThatReturnsNull) {
 }
 
 // W33: a collector whose init failed half way may have written shm_host_ itself.
-TEST_P(Lifecycle, RefSkipW33_StartWithoutAnAllocatorDoesNotCrash) {
+TEST_P(Lifecycle, RefSkipW33StartWithoutAnAllocatorDoesNotCrash) {
     Pipeline p(GetParam(), 1);
     p.collector->clear_memory_context();
     p.collector->shm_host_ = p.host;
@@ -303,7 +303,7 @@ TEST_P(Lifecycle, ThreadsAreMadeInTheOrderOfTheirRoles) {
 
 // -------------------------------------------------------------------------------------------------------------- W20
 
-TEST_P(Lifecycle, RefSkipW20_ASecondStartIsRefused) {
+TEST_P(Lifecycle, RefSkipW20ASecondStartIsRefused) {
     Pipeline p(GetParam(), 2);
     p.supply(6);
     p.start();
@@ -320,7 +320,7 @@ TEST_P(Lifecycle, RefSkipW20_ASecondStartIsRefused) {
     p.stop();
 }
 
-TEST_P(Lifecycle, RefSkipW20_AFactoryThatThrowsLeavesNothingRunning) {
+TEST_P(Lifecycle, RefSkipW20AFactoryThatThrowsLeavesNothingRunning) {
     for (int n = 1; n <= kRows; n += kRows - 1) {
         for (int j = 0; j < 2 * n + 1; ++j) {
             Pipeline p(GetParam(), n);
@@ -345,7 +345,7 @@ TEST_P(Lifecycle, RefSkipW20_AFactoryThatThrowsLeavesNothingRunning) {
 }
 
 // A factory may also give back a thread that is none.
-TEST_P(Lifecycle, RefSkipW20_AFactoryWithoutAThreadLeavesNothingRunning) {
+TEST_P(Lifecycle, RefSkipW20AFactoryWithoutAThreadLeavesNothingRunning) {
     Pipeline p(GetParam(), 1);
     std::atomic<int> calls{0};
     const ThreadFactory factory = p.threads.factory();
@@ -414,7 +414,7 @@ TEST_P(Lifecycle, ManyRestartsWithOtherThreadNumbersKeepThePool) {
 }
 
 // An idle collector must not wait for a tick of 100 ms. Most of these stops would.
-TEST_P(Lifecycle, RefW7_AnIdlePipelineStopsPromptly) {
+TEST_P(Lifecycle, RefW7AnIdlePipelineStopsPromptly) {
     int slow = 0;
     constexpr int kStops = 20;
     Pipeline p(GetParam(), 2);

@@ -23,7 +23,7 @@ TYPED_TEST_SUITE(PressureShapes, Shapes);
 
 // No device thread starves, nothing comes twice or out of order, and each buffer is in one place at the end: H1 to H5,
 // H9, H14, H19, H21.
-TYPED_TEST(PressureShapes, RefSkipW2_EveryRecordComesOnceAndEveryBufferIsKept) {
+TYPED_TEST(PressureShapes, RefSkipW2EveryRecordComesOnceAndEveryBufferIsKept) {
     for (const Sharing sharing : {Sharing::kIdentity, Sharing::kMapped, Sharing::kShadow}) {
         for (const int threads : {1, kRows}) {
             sim::Pipeline<sim::ShardCollector<TypeParam>, TypeParam> p(sharing, threads, size_t{64} << 20);
@@ -93,31 +93,31 @@ void run_with_faults(Sharing sharing, const char *what, int every, Verdict verdi
     p.expect_conserved();
 }
 
-TEST_P(PressureCopied, RefSkipW10_FailingHeadPushesCostNothing) {
+TEST_P(PressureCopied, RefSkipW10FailingHeadPushesCostNothing) {
     run_with_faults(GetParam(), ">head", 7, Verdict::kFail);
     run_with_faults(GetParam(), ">head", 5, Verdict::kLand);
 }
-TEST_P(PressureCopied, RefSkipW2_FailingReadsOfQueuesCostNothing) {
+TEST_P(PressureCopied, RefSkipW2FailingReadsOfQueuesCostNothing) {
     run_with_faults(GetParam(), "<tail", 7, Verdict::kFail);
     run_with_faults(GetParam(), "<entry", 7, Verdict::kFail);
     run_with_faults(GetParam(), "<free_head", 7, Verdict::kFail);
 }
-TEST_P(PressureCopied, RefSkipW34_FailingPushesOfFreeQueuesCostNothing) {
+TEST_P(PressureCopied, RefSkipW34FailingPushesOfFreeQueuesCostNothing) {
     run_with_faults(GetParam(), ">slot", 11, Verdict::kFail);
     run_with_faults(GetParam(), ">free_tail", 11, Verdict::kFail);
     run_with_faults(GetParam(), ">free_tail", 11, Verdict::kLand);
 }
-TEST_P(PressureCopied, RefSkipW16_FailingPushesOfGatesCostNothing) {
+TEST_P(PressureCopied, RefSkipW16FailingPushesOfGatesCostNothing) {
     run_with_faults(GetParam(), ">rq", 2, Verdict::kFail);
     run_with_faults(GetParam(), ">fq", 2, Verdict::kFail);
     run_with_faults(GetParam(), ">fq", 3, Verdict::kLand);
     run_with_faults(GetParam(), "<fqC", 2, Verdict::kFail);
 }
-TEST_P(PressureCopied, RefSkipW3_FailingContentsCostTheirRecordOnly) {
+TEST_P(PressureCopied, RefSkipW3FailingContentsCostTheirRecordOnly) {
     run_with_faults(GetParam(), "<buffer", 9, Verdict::kFail);
 }
 
-TEST_P(Pressure, RefSkipW1_AnAllocatorThatFailsNowAndThenIsNoHarm) {
+TEST_P(Pressure, RefSkipW1AnAllocatorThatFailsNowAndThenIsNoHarm) {
     for (const int period : {2, 3}) {
         Pipeline p(GetParam(), kRows, size_t{64} << 20);
         std::atomic<int> calls{0};
@@ -136,7 +136,7 @@ TEST_P(Pressure, RefSkipW1_AnAllocatorThatFailsNowAndThenIsNoHarm) {
 
 // A lane that leaves an open push gate keeps a buffer that it has published, and may publish it again. Whatever is in
 // it then, nothing is touched out of bounds, nobody hangs, and each allocation is freed once at the end.
-TEST_P(Pressure, RefSkipW2_ADeviceThatGivesUpAtTheGateIsSurvived) {
+TEST_P(Pressure, RefSkipW2ADeviceThatGivesUpAtTheGateIsSurvived) {
     Pipeline p(GetParam(), kRows, size_t{64} << 20);
     p.supply(4);
     std::atomic<int> asked{0};
@@ -183,7 +183,7 @@ struct SharedQueue : sim::Module<1, kRows, 8, 64, 64, 4, sim::CommonLayout, Shar
     }
 };
 
-TEST_P(Pressure, RefSkipW2_OneFreeQueueForAllDrainThreadsStaysSound) {
+TEST_P(Pressure, RefSkipW2OneFreeQueueForAllDrainThreadsStaysSound) {
     sim::Pipeline<sim::ShardCollector<SharedQueue>, SharedQueue> p(GetParam(), kRows, size_t{64} << 20);
     for (int shard = 0; shard < kRows; ++shard) {
         for (int i = 0; i < 8; ++i) {
@@ -221,7 +221,7 @@ TEST_P(Pressure, RefSkipW2_OneFreeQueueForAllDrainThreadsStaysSound) {
 }
 
 // Rejected entries between sound ones: the sound ones come, and the rejected buffers wait for the teardown.
-TEST_P(Pressure, RefSkipW3_RejectedEntriesDoNotDisturbTheOthers) {
+TEST_P(Pressure, RefSkipW3RejectedEntriesDoNotDisturbTheOthers) {
     Pipeline p(GetParam(), 1, size_t{64} << 20);
     p.supply(8);
     p.start();
@@ -271,7 +271,7 @@ struct WrongKind : sim::Module<2, 1, 8, 16, 16, 4, sim::CommonLayout, WrongKindT
     static int kind_of(const ReadyBufferInfo &info) { return info.sequence % 2 == 0 ? 1000000 : -1; }
 };
 
-TEST_P(Pressure, RefSkipW25_AKindOfOutOfRangeIsSurvived) {
+TEST_P(Pressure, RefSkipW25AKindOfOutOfRangeIsSurvived) {
     sim::Pipeline<sim::ShardCollector<WrongKind>, WrongKind> p(GetParam(), 1);
     p.supply(6);
     p.start();
@@ -282,7 +282,7 @@ TEST_P(Pressure, RefSkipW25_AKindOfOutOfRangeIsSurvived) {
 }
 
 // All traffic on one lane: what is in flight at most bounds the pool, however long it runs.
-TEST_P(Pressure, RefSkipW5_OneBusyLaneDoesNotGrowThePool) {
+TEST_P(Pressure, RefSkipW5OneBusyLaneDoesNotGrowThePool) {
     using M = sim::Module<1, kRows, 8, 7, 16, 4>;
     sim::Pipeline<sim::ShardCollector<M>, M> p(GetParam(), kRows, size_t{64} << 20);
     M::warm_target[0] = 2;
