@@ -274,6 +274,17 @@ impl Pool {
         found
     }
 
+    /// Makes a buffer one of another kind, which is in range. Whoever holds it; any thread.
+    #[cold]
+    pub(crate) fn change_kind(&self, buffer: &mut Buffer, kind: u32) {
+        if let Some(entry) = self.ledger.get(buffer.id) {
+            self.tracked[entry.kind as usize].fetch_sub(1, Ordering::Relaxed);
+            self.tracked[kind as usize].fetch_add(1, Ordering::Relaxed);
+            self.ledger.set(buffer.id, entry.place, entry.shard, kind);
+        }
+        buffer.kind = kind;
+    }
+
     /// Buffers of `kind` that the pool tracks and has a use for: not the quarantined ones. Any thread.
     pub fn tracked(&self, kind: u32) -> u32 {
         // Relaxed: a count.

@@ -37,8 +37,9 @@ pub(super) fn run(run: &Run, shard: u32) {
         for (position, buffer) in batch.iter_mut().enumerate() {
             let payload = payloads.wrapping_add(position * payload_size).cast_const();
             let kind = run.config.hooks.kind_of(shard, buffer, payload);
-            if pool.check_kind(kind).is_ok() {
-                buffer.kind = kind;
+            if kind != buffer.kind && pool.check_kind(kind).is_ok() {
+                run.circulation.convert(buffer.kind, kind);
+                pool.change_kind(buffer, kind);
             }
         }
         // SAFETY: this is the shard's collect thread.

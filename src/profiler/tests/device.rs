@@ -394,7 +394,8 @@ impl Hooks for SharedHooks {
     }
 
     fn kind_of(&self, _: u32, buffer: &Buffer, _: *const u8) -> u32 {
-        buffer.kind
+        let plan = &self.0.world.plan;
+        if plan.changes_kinds { (buffer.kind + 1) % plan.kinds } else { buffer.kind }
     }
 
     fn release_ready(&self) -> bool {
