@@ -2,6 +2,7 @@
 
 use super::harness::Harness;
 use super::world::{Plan, mix, wait_for};
+use crate::pool::Buffer;
 use std::sync::atomic::Ordering;
 
 fn plan(seed: u64) -> Plan {
@@ -91,6 +92,21 @@ fn a_saturated_pipeline_stops_growing() {
     harness.verify();
     // Every place that can hold a buffer may come to hold one.
     assert!(grown < 100, "{settled} buffers became {}", settled + grown);
+}
+
+/// W25: an element without a buffer, which somebody has put into a ready ring, is collected and goes nowhere: in a lane it would
+/// become a slot without a buffer.
+#[test]
+fn elements_without_a_buffer_enter_no_lane() {
+    let mut harness = Harness::new(Plan { compat: true, gates: true, ..Plan::default() });
+    let elements = [Buffer { dev: 0, kind: 0, id: 0 }; 3];
+    // SAFETY: no thread runs.
+    assert_eq!(unsafe { harness.pool.push_ready(0, &elements, [0u64; 3].as_ptr().cast()) }, 3);
+    harness.start();
+    harness.publish(20);
+    harness.stop();
+    assert_eq!(harness.profiler.shard_stats(0).unwrap().collected, 23);
+    harness.verify_books();
 }
 
 /// W34 from one owner of a free queue to the next: a publication in doubt at the end of a run is settled by the steps by hand,

@@ -324,6 +324,9 @@ impl HostHooks {
 
     fn take(&self, shard: u32, buffer: &Buffer, payload: *const u8) {
         let (world, plan) = (&self.world, &self.world.plan);
+        if plan.compat && buffer.dev == 0 {
+            return;
+        }
         let Some(known) = self.pool.resolve(buffer.dev).filter(|known| known.id == buffer.id) else {
             return world.complain(format!("{buffer} was collected and is not known"));
         };
