@@ -223,6 +223,11 @@ impl Pool {
         self.map().resolve(dev)
     }
 
+    /// Whether `size` bytes at a known address are inside its block, as far as the pool can tell. Lock-free, any thread.
+    pub(crate) fn is_inside(&self, dev: u64, size: usize) -> bool {
+        self.map().rest_of_range(dev).is_none_or(|rest| size as u64 <= rest)
+    }
+
     /// Writes down that `buffer` is at `place` of `shard`.
     #[inline(always)]
     pub(crate) fn note(&self, buffer: &Buffer, place: Place, shard: usize) {

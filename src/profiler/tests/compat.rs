@@ -1,8 +1,11 @@
 //! As the C++ runtime's own headers use the library: see [`Plan::compat`].
 
+use super::device::queued;
 use super::harness::Harness;
-use super::world::{Plan, mix, wait_for};
+use super::world::{BUFFER_SIZE, Plan, mix, wait_for};
+use crate::layout::Words64;
 use crate::pool::Buffer;
+use crate::sync::{Word32, Word64};
 use std::sync::atomic::Ordering;
 
 fn plan(seed: u64) -> Plan {
@@ -107,6 +110,24 @@ fn elements_without_a_buffer_enter_no_lane() {
     harness.stop();
     assert_eq!(harness.profiler.shard_stats(0).unwrap().collected, 23);
     harness.verify_books();
+}
+
+/// An address that the device made up is inside a block and known as such; its contents would reach beyond the block's end.
+#[test]
+fn contents_beyond_the_end_of_a_block_are_not_copied() {
+    let harness = Harness::new(Plan { compat: true, copies: true, slots: 1, batch_size: 1, ..Plan::default() });
+    harness.start();
+    let (_, free, _) = &harness.device[0].producers[0];
+    let dev = queued(free)[0];
+    let ready = harness.world.device_ready(0);
+    let entry = [dev + BUFFER_SIZE as u64 / 2, 0, 0, mix(&[0, 0])];
+    for (index, value) in entry.into_iter().enumerate() {
+        ready.entries.with(index, |word| word.store(value, Ordering::Relaxed));
+    }
+    ready.tail.store(1, Ordering::Release);
+    wait_for("the entry", || harness.totals().taken == 1);
+    harness.stop();
+    assert_eq!(harness.totals().rejected, 1);
 }
 
 /// W34 from one owner of a free queue to the next: a publication in doubt at the end of a run is settled by the steps by hand,
