@@ -176,3 +176,27 @@ fn a_publication_in_doubt_is_settled_by_whoever_comes_next() {
         harness.verify();
     }
 }
+
+/// The pool's owner is not asked about heads. One that is out of range wakes its drain thread once, and the other queue goes on.
+#[test]
+fn an_impossible_head_keeps_nobody_awake() {
+    let mut harness = Harness::new(Plan { compat: true, gates: true, queues: 2, ..Plan::default() });
+    let head = harness.world.host_ready(0).head;
+    head.store(1000, Ordering::Relaxed);
+    harness.start();
+    harness.device[1].publish(20);
+    wait_for("the report", || harness.totals().corrupt != 0 && harness.totals().taken == 20);
+    let run = harness.profiler.current_run().unwrap();
+    let polls = || run.circulation.event.sleep_calls();
+    let wait_polls = |count| {
+        let before = polls();
+        wait_for("polls", || polls().wrapping_sub(before) >= count);
+    };
+    wait_polls(10);
+    let before = run.drain_bells[0].event.sleep_calls();
+    wait_polls(30);
+    let slept = run.drain_bells[0].event.sleep_calls().wrapping_sub(before);
+    assert!(slept <= 2, "{slept} sleeps in 30 polls");
+    harness.stop();
+    harness.world.assert_content();
+}
