@@ -129,6 +129,23 @@ TEST_P(AlgorithmsTopUp, TheFillNeverExceedsTheSlots) {
     EXPECT_EQ(errors(), 0u);
 }
 
+// A head that the device has corrupted, ahead of the tail or far behind it: the queue counts as full.
+TEST_P(AlgorithmsTopUp, ACorruptHeadCountsAsFull) {
+    for (const uint32_t head : {3u, 11u, 0x7fffffffu, 0xfffffff0u}) {
+        auto bed = make_bed();
+        bed->seed(0, 0, 2);
+        bed->set_free_counters(0, 0, head, 2);
+        bed->record();
+        bed->top_up();
+        EXPECT_EQ(bed->pushes(), Trace{}) << head;
+        EXPECT_EQ(bed->manager->recycled_count(0, 0), 2u) << head;
+        // Sound again, it goes on.
+        bed->set_free_counters(0, 0, 0, 2);
+        bed->top_up();
+        EXPECT_EQ(bed->free_fill(0, 0), kSlots);
+    }
+}
+
 // ------------------------------------------------------------------------------------------------------- transfers
 
 // At each push of the tail the slots below it hold their pointers already, on the device.

@@ -408,6 +408,29 @@ TEST_P(LifecycleCallbacksCopied, RefW19CorruptIndicesDoNotFloodTheLog) {
     EXPECT_LE(errors(), 100u);
 }
 
+// One of the start-up warnings, and no more of it while the pipeline polls.
+TEST_P(LifecycleCallbacks, AWatermarkAboveTheLaneIsWarnedOfAndClamped) {
+    using Small = sim::Module<1, 1, 8, 8, 4, 4>;
+    sim::Pipeline<sim::ShardCollector<Small>, Small> p(GetParam(), 1);
+    Small::warm_target[0] = 100;
+    p.start();
+    p.stop();
+    EXPECT_GE(compat::warnings(), 1u);
+    EXPECT_EQ(p.collector->manager().recycled_count(0, 0), 4u);
+    EXPECT_EQ(errors(), 0u);
+}
+
+TEST_P(LifecycleCallbacks, RefW19AWatermarkAboveTheLaneDoesNotFloodTheLog) {
+    using Small = sim::Module<1, 1, 8, 8, 4, 4>;
+    sim::Pipeline<sim::ShardCollector<Small>, Small> p(GetParam(), 1);
+    Small::warm_target[0] = 100;
+    p.start();
+    EXPECT_TRUE(eventually([&] { return p.collector->predicate_calls > 200; }));
+    p.stop();
+    EXPECT_GE(compat::warnings(), 1u);
+    EXPECT_LE(compat::warnings(), 20u);
+}
+
 // One buffer, and an allocator that returns null for a while: the lane goes on once a buffer comes back.
 TEST_P(LifecycleCallbacks, RefSkipW17ALaneThatRanDryGoesOnWhenABufferComesBack) {
     Pipeline p(GetParam(), 1);

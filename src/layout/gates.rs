@@ -39,10 +39,17 @@ impl<W: Word32> Gate<W> {
         self.freeze.load(Ordering::Relaxed) != 0
     }
 
-    /// Whether the device has raised the signal.
+    /// Whether the device has raised the signal. Driver.
     pub fn is_contended<S: Words64>(&self, link: &impl Link<W, S>) -> Result<bool, Status> {
         // [G3] Acquire: pairs with the device's release of the word; what the lane published before is visible.
         Ok(link.load(&self.contended, &G3)? != 0)
+    }
+
+    /// [`Gate::is_contended`] for any other thread: a stale signal that it left in the host's memory would be what the driver
+    /// then pushes.
+    pub fn peek_contended<S: Words64>(&self, link: &impl Link<W, S>) -> Result<bool, Status> {
+        // [G3] Acquire: as above.
+        Ok(link.peek(&self.contended, &G3)? != 0)
     }
 
     /// Shuts or opens the gate. The host's own word has the new value even if the device could not be told.

@@ -57,6 +57,11 @@ impl Words64 for RawWords64 {
 pub trait Link<W: Word32, S: Words64> {
     /// Brings a word that the device writes to the host; `edge` orders what follows.
     fn load(&self, word: &W, edge: &Edge) -> Result<u32, Status>;
+    /// As [`Link::load`], but leaves the host's memory as it is: for a thread that looks at a word which another thread of the
+    /// host publishes from there.
+    fn peek(&self, word: &W, edge: &Edge) -> Result<u32, Status> {
+        self.load(word, edge)
+    }
     /// Publishes a word that the host writes; `edge` orders what came before.
     fn store(&self, word: &W, value: u32, edge: &Edge) -> Result<(), Status>;
     /// Brings `out.len()` words from index `first` on to the host. The caller has seen them published.

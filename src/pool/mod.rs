@@ -223,6 +223,11 @@ impl Pool {
         self.map().resolve(dev)
     }
 
+    /// Whether `size` bytes at a known address are inside its block, as far as the pool can tell. Lock-free, any thread.
+    pub(crate) fn is_inside(&self, dev: u64, size: usize) -> bool {
+        self.map().rest_of_range(dev).is_none_or(|rest| size as u64 <= rest)
+    }
+
     /// Writes down that `buffer` is at `place` of `shard`.
     #[inline(always)]
     pub(crate) fn note(&self, buffer: &Buffer, place: Place, shard: usize) {
@@ -259,6 +264,11 @@ impl Pool {
         Some(buffer)
     }
 
+    /// Whether there may be a parked buffer of `kind` that can be brought back. Any thread.
+    pub(crate) fn has_parked(&self, kind: u32) -> bool {
+        self.retired.has_circulable(kind)
+    }
+
     /// Ends the quarantine of a buffer whose whereabouts are known after all; false if it is not in quarantine. Any thread;
     /// takes a lock.
     pub(crate) fn end_quarantine(&self, buffer: &Buffer) -> bool {
@@ -267,6 +277,17 @@ impl Pool {
             self.tracked[buffer.kind as usize].fetch_add(1, Ordering::Relaxed);
         }
         found
+    }
+
+    /// Makes a buffer one of another kind, which is in range. Whoever holds it; any thread.
+    #[cold]
+    pub(crate) fn change_kind(&self, buffer: &mut Buffer, kind: u32) {
+        if let Some(entry) = self.ledger.get(buffer.id) {
+            self.tracked[entry.kind as usize].fetch_sub(1, Ordering::Relaxed);
+            self.tracked[kind as usize].fetch_add(1, Ordering::Relaxed);
+            self.ledger.set(buffer.id, entry.place, entry.shard, kind);
+        }
+        buffer.kind = kind;
     }
 
     /// Buffers of `kind` that the pool tracks and has a use for: not the quarantined ones. Any thread.

@@ -1,9 +1,11 @@
 //! What the steps by hand remember of a device queue from one call to the next. Such calls bring views that live as long as
-//! the call, so a queue is known by the address of the word that only the host writes.
+//! the call, so a queue is known by the address of the word that only the host writes. A run that ends in doubt about a
+//! queue leaves that here too.
 //!
 //! Records are found without a lock and stay until the pool forgets its buffers. Queues beyond the table share one record:
 //! they then turn each other away more often than they need to, and repeat each other's messages.
 
+use super::ledger::Place;
 use super::{Buffer, Pool, build};
 use crate::sync::Turn;
 use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, ColdMutex, Ordering};
@@ -108,6 +110,21 @@ impl Pool {
     pub(crate) fn is_in_doubt(&self, note: &QueueNote, address: usize) -> bool {
         // Relaxed: as above.
         note.in_doubt.load(Ordering::Relaxed) && self.notes.doubts.lock().contains_key(&address)
+    }
+
+    /// Takes the publication in doubt to the queue at `address`, if there is one, for the caller to clear up. Its buffers are out
+    /// of quarantine, and count as at the device. Owner of the queue's turn.
+    #[cold]
+    pub(crate) fn adopt_doubt(&self, address: usize) -> Vec<Buffer> {
+        if !self.notes.doubts.lock().contains_key(&address) {
+            return Vec::new();
+        }
+        let Some(Doubt { mut buffers, .. }) = self.take_doubt(self.queue_note(address), address) else {
+            return Vec::new();
+        };
+        buffers.retain(|buffer| self.end_quarantine(buffer));
+        buffers.iter().for_each(|buffer| self.note(buffer, Place::Device, 0));
+        buffers
     }
 
     /// Takes the publication in doubt, which the caller has cleared up. Owner of the queue's turn.

@@ -158,16 +158,19 @@ impl Instances {
             if let Some(served) = self.get(found) {
                 served.learn_queue(instance.queue);
             }
+            self.learn_size(&instance, buffer_size);
             return Ok(found);
         }
-        if !self.aliases && self.by_tail.resolve(tail).is_some() {
+        // One that another thread adds right now may be the same: that is seen under the lock.
+        let first = self.first_of(tail).and_then(|first| self.get(first));
+        if !self.aliases && first.is_some_and(|first| first.instance.kind != instance.kind) {
             return Err(Status::LANEPIPE_E_DUPLICATE);
         }
-        let index = self.table.find_or_add(
+        self.table.find_or_add(
             || self.find(tail, instance.kind),
             |index| {
                 // Known before it can be read: who looks it up in between takes the lock, and finds it there.
-                let first = match self.by_tail.resolve(tail).and_then(|known| known.id.checked_sub(1)) {
+                let first = match self.first_of(tail) {
                     Some(_) if !self.aliases => return Err(Status::LANEPIPE_E_DUPLICATE),
                     Some(first) => self.link_alias(first, index),
                     None => {
@@ -175,6 +178,8 @@ impl Instances {
                         index
                     }
                 };
+                // Before the index is known: an entry of the instance is measured by it.
+                self.learn_size(&instance, buffer_size);
                 Ok(Served {
                     instance,
                     queue: AtomicU32::new(instance.queue),
@@ -185,14 +190,26 @@ impl Instances {
                     free: UnsafeCell::new(FreeQueue::new(instance.free, instance.kind, self.aliases)),
                 })
             },
-        )?;
+        )
+    }
+
+    /// Notes the sizes of the kind of `instance` that are not known yet.
+    fn learn_size(&self, instance: &Instance, buffer_size: usize) {
         let kind = instance.kind as usize;
         if let (Some(size), Some(slots)) = (self.buffer_sizes.get(kind), self.slot_counts.get(kind)) {
-            // Relaxed: numbers that are set once.
-            let _ = size.compare_exchange(0, buffer_size, Ordering::Relaxed, Ordering::Relaxed);
-            let _ = slots.compare_exchange(0, instance.free.slot_count, Ordering::Relaxed, Ordering::Relaxed);
+            // Relaxed: numbers that are set once, before the index of the first instance is known.
+            if size.load(Ordering::Relaxed) == 0 {
+                let _ = size.compare_exchange(0, buffer_size, Ordering::Relaxed, Ordering::Relaxed);
+            }
+            if slots.load(Ordering::Relaxed) == 0 {
+                let _ = slots.compare_exchange(0, instance.free.slot_count, Ordering::Relaxed, Ordering::Relaxed);
+            }
         }
-        Ok(index)
+    }
+
+    /// Index of the first instance of the free queue with that tail word, which may be about to be added.
+    fn first_of(&self, tail: u64) -> Option<u32> {
+        self.by_tail.resolve(tail)?.id.checked_sub(1)
     }
 
     /// Appends `index` to the instances of the free queue whose first is `first`, which it returns. Under the table's lock.
@@ -212,7 +229,7 @@ impl Instances {
     }
 
     fn find(&self, tail: u64, kind: u32) -> Option<u32> {
-        let mut index = self.by_tail.resolve(tail)?.id.checked_sub(1)?;
+        let mut index = self.first_of(tail)?;
         loop {
             let served = self.get(index)?;
             if served.instance.kind == kind {

@@ -62,15 +62,19 @@ impl Profiler {
     ///
     /// # Errors
     ///
-    /// `LANEPIPE_E_INVALID` for a configuration out of range.
+    /// `LANEPIPE_E_INVALID` for a configuration out of range, `LANEPIPE_E_DUPLICATE` for an instance that is in it twice,
+    /// `LANEPIPE_E_NO_MEMORY`.
     pub fn new(pool: Arc<Pool>, config: Config) -> Result<Self, Status> {
         config.check(&pool).map_err(|problem| problem.status)?;
         for (kind, at) in (0u32..).zip(&config.kinds) {
             pool.set_warm_target(kind, at.warm_target)?;
         }
         let instances = Instances::new(config.max_instances, &config.kinds, pool.config().untracked)?;
-        for instance in &config.instances {
-            instances.add(*instance, 0)?;
+        for (position, instance) in (0u32..).zip(&config.instances) {
+            // Positions are the indices that the caller answers with.
+            if instances.add(*instance, 0)? != position {
+                return Err(Status::LANEPIPE_E_DUPLICATE);
+            }
         }
         Ok(Self {
             instances: Arc::new(instances),
@@ -145,12 +149,18 @@ impl Profiler {
         }
         for (_, served) in self.instances.iter() {
             if let Some(mut free) = self.instances.enter(served) {
-                free.renew();
+                free.renew(&self.pool);
             }
+        }
+        for (kind, at) in (0u32..).zip(&self.config.kinds) {
+            // Another profiler on the pool may have set its own.
+            self.pool.store_warm_target(kind, at.warm_target);
         }
         // Before the run takes stock of the buffers that are on their way.
         if !self.config.prefilled {
             self.fill_free_queues();
+        } else if self.config.gates.is_none() {
+            self.hand_over_empty();
         }
         let run = Arc::new(self.new_run());
         let mut starting = Active { run, threads: Vec::new(), phase: 0 };
@@ -261,10 +271,6 @@ impl Profiler {
     /// Tops up every free queue from the lanes, allocating where they are dry. What stays empty is left to its drain thread.
     fn fill_free_queues(&self) {
         let link = SharedLink::new(self.pool.memory());
-        for (kind, at) in (0u32..).zip(&self.config.kinds) {
-            // Another profiler on the pool may have set its own.
-            self.pool.store_warm_target(kind, at.warm_target);
-        }
         // What an earlier run left on its way comes before anything new.
         // SAFETY: no thread runs yet, so this one may play every role.
         unsafe {
@@ -281,6 +287,17 @@ impl Profiler {
                     let what = format_args!("start: head {head} of the free queue of instance {number} is impossible");
                     self.pool.logger().log_occurrence(log::ERROR, count, what);
                 }
+            }
+        }
+    }
+
+    /// Leaves free queues that stand empty to their drain threads: without gates the device has no way to ask.
+    fn hand_over_empty(&self) {
+        let link = SharedLink::new(self.pool.memory());
+        for (_, served) in self.instances.iter() {
+            let free = &served.instance.free;
+            if !free.head(&link).is_ok_and(|head| head != free.own_tail()) {
+                served.mark_hungry();
             }
         }
     }

@@ -4,7 +4,7 @@
 use super::config::Free;
 use super::shared_link::SharedLink;
 use crate::pool::ledger::Place;
-use crate::pool::{Buffer, Pool};
+use crate::pool::{Buffer, Doubt, Pool};
 use crate::status::Status;
 use core::mem::MaybeUninit;
 use core::slice;
@@ -49,9 +49,10 @@ impl FreeQueue {
         Self { port, kind, tail: port.own_tail(), unsettled: true, doubtful: Vec::new(), parked: 0, shared }
     }
 
-    /// Makes ready for a run: what the words hold now counts.
-    pub(super) fn renew(&mut self) {
+    /// Makes ready for a run: what the words hold now counts, and what steps by hand or an earlier run left in doubt.
+    pub(super) fn renew(&mut self, pool: &Pool) {
         *self = Self::new(self.port, self.kind, self.shared);
+        self.doubtful = pool.adopt_doubt(self.address());
     }
 
     /// Slots that are free, by what the device says now.
@@ -162,17 +163,28 @@ impl FreeQueue {
         Ok(())
     }
 
-    /// Settles at the end of a run. What stays in doubt only waits for teardown.
+    /// Settles at the end of a run. What stays in doubt waits for teardown, or for whoever writes the queue next.
     pub(super) fn conclude(&mut self, pool: &Pool, link: &SharedLink, shard: u32, tries: u32) {
         if self.doubtful.is_empty() || (0..tries).any(|_| self.settle(pool, link, shard).is_ok()) {
             return;
         }
+        let tail = self.tail.wrapping_add(self.doubtful.len() as u32);
+        let mut buffers = core::mem::take(&mut self.doubtful);
         // The device has published one of them, so it was given all.
-        let landed = !self.doubtful.iter().all(|buffer| is_at_device(pool, buffer));
-        for buffer in self.doubtful.drain(..).filter(|_| !landed) {
-            // Parking fails only when memory is out; the ledger has the buffer as quarantined all the same.
-            let _ = pool.quarantine(shard, buffer);
+        if !buffers.iter().all(|buffer| is_at_device(pool, buffer)) {
+            buffers.clear();
         }
+        for buffer in &buffers {
+            // Parking fails only when memory is out; the ledger has the buffer as quarantined all the same.
+            let _ = pool.quarantine(shard, *buffer);
+        }
+        // Steps by hand must not go by the host's own tail word.
+        pool.note_doubt(pool.queue_note(self.address()), self.address(), Doubt { tail, buffers });
+    }
+
+    /// By which the pool knows the queue.
+    fn address(&self) -> usize {
+        self.port.tail.address() as usize
     }
 
     /// Parks buffers that were taken from the lane and not published.

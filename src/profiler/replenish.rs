@@ -56,9 +56,9 @@ impl Replenish {
             let raised = run.circulation.raised();
             let next_poll = self.sentinel.as_mut().map_or(Deadline::NEVER, |sentinel| sentinel.poll(run));
             let moved = self.recycle(run);
-            let allocated = self.allocate(run);
+            let again = self.allocate(run);
             let gates_busy = self.drives_gates && self.drive_gates(run);
-            if moved || allocated {
+            if moved || again {
                 continue;
             }
             let mut deadline = next_poll;
@@ -95,9 +95,9 @@ impl Replenish {
     }
 
     /// Allocates where a lane is below its warm target or starves. Unless the profiler is eager, buffers that are in host
-    /// hands will come back and fill the gap: balance comes before growth.
+    /// hands will come back and fill the gap: balance comes before growth. Whether another round is due.
     fn allocate(&mut self, run: &Run) -> bool {
-        let mut allocated = false;
+        let mut again = false;
         for (kind, config) in (0u32..).zip(&run.config.kinds) {
             if run.instances.buffer_size(kind) == 0 {
                 continue;
@@ -118,18 +118,23 @@ impl Replenish {
                 } else {
                     0
                 };
+                // The lane has lost a buffer since parked ones found no room: they come first, or they would become ever more.
+                if wanted != 0 && present < capacity && run.pool.has_parked(kind) {
+                    again = true;
+                    continue;
+                }
                 // What is too much for the lane is parked, and comes back when there is room.
                 let room = if run.config.eager { wanted } else { capacity - present };
                 let wanted = wanted.min(room).min(allowance(run, kind));
                 if wanted != 0 && self.allocate_block(run, kind, Some(shard), wanted) {
-                    allocated = true;
+                    again = true;
                 } else if demand > present {
                     // Not only when nothing is on its way: a collector may take its time.
                     request(run, kind);
                 }
             }
         }
-        allocated
+        again
     }
 
     /// Buffers of `kind` that will come back to a lane.

@@ -53,6 +53,16 @@ impl SharedLink {
 impl Link<RawWord32, RawWords64> for SharedLink {
     #[inline]
     fn load(&self, word: &RawWord32, edge: &Edge) -> Result<u32, Status> {
+        let value = self.peek(word, edge)?;
+        if self.copies_in {
+            // Relaxed: see above.
+            word.store(value, Ordering::Relaxed);
+        }
+        Ok(value)
+    }
+
+    #[inline]
+    fn peek(&self, word: &RawWord32, edge: &Edge) -> Result<u32, Status> {
         if !self.copies_in {
             return Link::<RawWord32, RawWords64>::load(&Direct, word, edge);
         }
@@ -61,8 +71,6 @@ impl Link<RawWord32, RawWords64> for SharedLink {
         unsafe { self.memory.read_shared(word.address() as u64, (&raw mut value).cast(), size_of::<u32>())? };
         edge.fence();
         rmb();
-        // Relaxed: see above.
-        word.store(value, Ordering::Relaxed);
         Ok(value)
     }
 

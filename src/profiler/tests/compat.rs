@@ -1,7 +1,12 @@
 //! As the C++ runtime's own headers use the library: see [`Plan::compat`].
 
+use super::device::queued;
 use super::harness::Harness;
-use super::world::{Plan, mix};
+use super::world::{BUFFER_SIZE, Plan, mix, wait_for};
+use crate::layout::Words64;
+use crate::pool::Buffer;
+use crate::sync::{Word32, Word64};
+use std::sync::atomic::Ordering;
 
 fn plan(seed: u64) -> Plan {
     let pick = |salt, choices: &[u32]| choices[mix(&[seed, salt]) as usize % choices.len()];
@@ -59,4 +64,139 @@ fn nothing_is_lost_while_transfers_fail() {
         harness.stop();
         harness.verify();
     }
+}
+
+/// W5: a saturated pipeline with tiny rings does not grow without bound, whatever is parked on the way.
+#[test]
+fn a_saturated_pipeline_stops_growing() {
+    let mut harness = Harness::new(Plan {
+        compat: true,
+        gates: true,
+        queues: 4,
+        shards: 4,
+        instances_per_queue: 4,
+        slots: 4,
+        host_ready: 8,
+        done: 7,
+        recycled: 5,
+        warm_target: 5,
+        batch_size: 4,
+        collect_batch: 1,
+        slow_collect: 50,
+        ..Plan::default()
+    });
+    harness.start();
+    let given = |harness: &Harness| harness.world.buffers_given.load(Ordering::Relaxed);
+    harness.publish(1000);
+    let settled = given(&harness);
+    harness.publish(5000);
+    let grown = given(&harness) - settled;
+    harness.stop();
+    harness.verify();
+    // Every place that can hold a buffer may come to hold one.
+    assert!(grown < 100, "{settled} buffers became {}", settled + grown);
+}
+
+/// W25: an element without a buffer, which somebody has put into a ready ring, is collected and goes nowhere: in a lane it would
+/// become a slot without a buffer.
+#[test]
+fn elements_without_a_buffer_enter_no_lane() {
+    let mut harness = Harness::new(Plan { compat: true, gates: true, ..Plan::default() });
+    let elements = [Buffer { dev: 0, kind: 0, id: 0 }; 3];
+    // SAFETY: no thread runs.
+    assert_eq!(unsafe { harness.pool.push_ready(0, &elements, [0u64; 3].as_ptr().cast()) }, 3);
+    harness.start();
+    harness.publish(20);
+    harness.stop();
+    assert_eq!(harness.profiler.shard_stats(0).unwrap().collected, 23);
+    harness.verify_books();
+}
+
+/// An address that the device made up is inside a block and known as such; its contents would reach beyond the block's end.
+#[test]
+fn contents_beyond_the_end_of_a_block_are_not_copied() {
+    let harness = Harness::new(Plan { compat: true, copies: true, slots: 1, batch_size: 1, ..Plan::default() });
+    harness.start();
+    let (_, free, _) = &harness.device[0].producers[0];
+    let dev = queued(free)[0];
+    let ready = harness.world.device_ready(0);
+    let entry = [dev + BUFFER_SIZE as u64 / 2, 0, 0, mix(&[0, 0])];
+    for (index, value) in entry.into_iter().enumerate() {
+        ready.entries.with(index, |word| word.store(value, Ordering::Relaxed));
+    }
+    ready.tail.store(1, Ordering::Release);
+    wait_for("the entry", || harness.totals().taken == 1);
+    harness.stop();
+    assert_eq!(harness.totals().rejected, 1);
+}
+
+/// W34 from one owner of a free queue to the next: a publication in doubt at the end of a run is settled by the steps by hand,
+/// and one in doubt by hand is settled by the run.
+#[test]
+fn a_publication_in_doubt_is_settled_by_whoever_comes_next() {
+    for (lands, by_hand) in [(false, false), (true, false), (false, true), (true, true)] {
+        let mut harness = Harness::new(Plan { compat: true, copies: true, slots: 2, batch_size: 8, ..Plan::default() });
+        harness.start();
+        harness.publish(1);
+        wait_for("the first refill", || harness.totals().refilled == 1);
+        let world = harness.world.clone();
+        let break_tails = || {
+            world.land_all.store(lands, Ordering::Relaxed);
+            world.break_tails.store(true, Ordering::Relaxed);
+            world.hide_tails.store(true, Ordering::Relaxed);
+        };
+        if !by_hand {
+            break_tails();
+        }
+        harness.publish(1);
+        if !by_hand {
+            wait_for("the failure", || harness.totals().transfer_failed != 0);
+        }
+        if lands && !by_hand {
+            // The device takes what the host is in doubt of.
+            harness.publish(2);
+        }
+        harness.stop();
+        if by_hand {
+            // Room for what is then in doubt.
+            harness.publish(1);
+            break_tails();
+            harness.fill_by_hand();
+            world.heal();
+            harness.profiler.start().unwrap();
+            harness.publish(20);
+            harness.stop();
+        }
+        world.heal();
+        for _ in 0..2 {
+            harness.start();
+            harness.publish(20);
+            harness.stop();
+        }
+        harness.verify();
+    }
+}
+
+/// The pool's owner is not asked about heads. One that is out of range wakes its drain thread once, and the other queue goes on.
+#[test]
+fn an_impossible_head_keeps_nobody_awake() {
+    let mut harness = Harness::new(Plan { compat: true, gates: true, queues: 2, ..Plan::default() });
+    let head = harness.world.host_ready(0).head;
+    head.store(1000, Ordering::Relaxed);
+    harness.start();
+    harness.device[1].publish(20);
+    wait_for("the report", || harness.totals().corrupt != 0 && harness.totals().taken == 20);
+    let run = harness.profiler.current_run().unwrap();
+    let polls = || run.circulation.event.sleep_calls();
+    let wait_polls = |count| {
+        let before = polls();
+        wait_for("polls", || polls().wrapping_sub(before) >= count);
+    };
+    wait_polls(10);
+    let before = run.drain_bells[0].event.sleep_calls();
+    wait_polls(30);
+    let slept = run.drain_bells[0].event.sleep_calls().wrapping_sub(before);
+    assert!(slept <= 2, "{slept} sleeps in 30 polls");
+    harness.stop();
+    harness.world.assert_content();
 }

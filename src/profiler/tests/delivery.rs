@@ -89,10 +89,14 @@ proptest! {
 
     /// Runs on one pool, each with other shards than the one before. What one run cannot deliver the next one finds.
     #[test]
-    fn runs_follow_each_other(plan in with_faults(), shards in prop::collection::vec(1u32..=4, 2..=5), heal in any::<bool>()) {
-        // Without writes that fail no publication is in doubt at the end of a run.
-        let fail_write = if heal { plan.fail_write } else { 0 };
-        let mut harness = Harness::new(Plan { fail_write, ..plan });
+    fn runs_follow_each_other(
+        plan in with_faults(),
+        shards in prop::collection::vec(1u32..=4, 2..=5),
+        heal in any::<bool>(),
+        compat in any::<bool>(),
+        gates in any::<bool>(),
+    ) {
+        let mut harness = Harness::new(Plan { compat, gates: gates || compat, ..plan });
         let last = shards.len() - 1;
         for (run, shards) in shards.into_iter().enumerate() {
             harness.set_shards(1 + (shards - 1) % harness.world.plan.shards);

@@ -4,6 +4,7 @@ use super::harness::Harness;
 use super::world::{Plan, mix, wait_for};
 use crate::layout::Gates;
 use crate::profiler::Instance;
+use crate::profiler::sentinel::contended;
 use crate::status::Status;
 use crate::sync::{RawWord32, Word32};
 use std::sync::atomic::Ordering;
@@ -194,6 +195,23 @@ fn a_freeze_word_that_could_not_be_pushed_is_repeated() {
     wait_for("the gate to open on the device", || !device.push.is_frozen());
     harness.stop();
     assert_open(&harness);
+}
+
+/// H16: the sentinel looks at the signals and leaves them alone. What it brought to the shadow the driver would push, if it
+/// came between the driver's own store and its push.
+#[test]
+fn the_sentinel_does_not_touch_the_signals() {
+    let harness = Harness::new(Plan { copies: true, ..common_mode() });
+    let run = harness.profiler.new_run();
+    let (device, host) = (harness.world.device_gates(), harness.world.host_gates());
+    for gate in [device.push, device.pop] {
+        gate.contended.store(1, Ordering::Release);
+        assert!(contended(&run));
+        gate.contended.store(0, Ordering::Release);
+    }
+    for gate in [host.push, host.pop] {
+        assert_eq!(gate.contended.load(Ordering::Relaxed), 0, "a signal has come to the shadow");
+    }
 }
 
 /// W18: a row whose index is out of range does not keep the gates shut for the others.

@@ -24,6 +24,19 @@ pub struct Harness {
 impl Harness {
     pub fn new(plan: Plan) -> Self {
         let world = World::new(plan);
+        let pool = Self::pool(&world);
+        let hooks = Arc::new(HostHooks::new(&world, &pool));
+        let config = Self::config(&world, &hooks);
+        Self {
+            profiler: Profiler::new(pool.clone(), config).unwrap(),
+            device: (0..world.plan.queues).map(|number| DeviceQueue::new(&world, &pool, number)).collect(),
+            hooks,
+            pool,
+            world,
+        }
+    }
+
+    fn pool(world: &Arc<World>) -> Arc<Pool> {
         let plan = &world.plan;
         let pool = Pool::new(PoolConfig {
             shards: plan.shards,
@@ -40,7 +53,12 @@ impl Harness {
         });
         let pool = Arc::new(pool.unwrap());
         pool.set_memory(world.context()).unwrap();
-        let hooks = Arc::new(HostHooks::new(&world, &pool));
+        pool
+    }
+
+    /// What a profiler of the plan is made of.
+    pub fn config(world: &Arc<World>, hooks: &Arc<HostHooks>) -> Config {
+        let plan = &world.plan;
         let queue = |number| ReadyQueueConfig { port: world.host_ready(number), pointer_word: 0 };
         let instance = |number| Instance {
             free: world.host_free(number),
@@ -54,7 +72,7 @@ impl Harness {
             max_buffers: plan.max_buffers,
         };
         let known = if plan.known_instances == 0 { plan.instances() } else { plan.known_instances };
-        let config = Config {
+        Config {
             queues: (0..plan.queues).map(queue).collect(),
             instances: (0..known).map(instance).collect(),
             max_instances: plan.instances(),
@@ -67,16 +85,9 @@ impl Harness {
             copy_tries: if plan.compat { 1 } else { 3 },
             gates: plan.gates.then(|| world.host_gates()),
             merged_sentinel: plan.merged_sentinel || plan.compat,
-            prefilled: plan.compat,
+            prefilled: plan.prefilled || plan.compat,
             eager: plan.eager || plan.compat,
             hooks: Box::new(SharedHooks(hooks.clone())),
-        };
-        Self {
-            profiler: Profiler::new(pool.clone(), config).unwrap(),
-            device: (0..plan.queues).map(|number| DeviceQueue::new(&world, &pool, number)).collect(),
-            hooks,
-            pool,
-            world,
         }
     }
 

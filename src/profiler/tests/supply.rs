@@ -171,6 +171,48 @@ fn a_start_that_parks_buffers_does_not_make_the_pool_grow() {
     assert_eq!(harness.pool.tracked(0), 6);
 }
 
+/// Start leaves free queues as they are: one that is empty then has nobody to ask for it but the device, which cannot without
+/// gates.
+#[test]
+fn a_free_queue_that_start_leaves_empty_is_served_later() {
+    for gates in [false, true] {
+        let mut harness = Harness::new(Plan { prefilled: true, gates, queues: 2, shards: 2, ..Plan::default() });
+        harness.start();
+        harness.publish(20);
+        harness.stop();
+        harness.verify();
+    }
+}
+
+/// Buffers return under another kind than they came with: none of the first is on its way then, and each counts as what it is.
+#[test]
+fn buffers_that_change_their_kind_do_not_hold_up_allocation() {
+    for compat in [false, true] {
+        let mut harness = Harness::new(Plan {
+            compat,
+            kinds: 2,
+            instances_per_queue: 2,
+            changes_kinds: true,
+            slots: 1,
+            batch_size: 1,
+            max_buffers: 30,
+            recycled: 64,
+            ..Plan::default()
+        });
+        harness.start();
+        let (_, _, producer) = &mut harness.device[0].producers[0];
+        producer.left = 20;
+        harness.publish(0);
+        harness.stop();
+        harness.verify();
+        if !compat {
+            let mut kinds = [0; 2];
+            harness.pool.ledger().for_each(|_, at| kinds[at.kind as usize] += 1);
+            assert_eq!(kinds, [harness.pool.tracked(0), harness.pool.tracked(1)]);
+        }
+    }
+}
+
 #[test]
 fn the_limit_of_buffers_is_exact() {
     let mut harness = Harness::new(Plan {

@@ -5,8 +5,9 @@ use super::world::Plan;
 use crate::profiler::backpressure::enter_lanes;
 use crate::profiler::config::KindConfig;
 use crate::profiler::instances::Instances;
-use crate::profiler::{Instance, MAX_INSTANCES};
+use crate::profiler::{Config, Instance, MAX_INSTANCES, Profiler};
 use crate::sync::Turn;
+use std::sync::Barrier;
 
 /// H19: a drain thread that finds the lanes with the driver of the gates does not give the driver's turn back.
 #[test]
@@ -46,6 +47,54 @@ fn a_free_queue_stays_with_its_owner_when_an_alias_is_turned_away() {
     }
     drop(owner);
     assert!(instances.enter(served(1)).is_some());
+}
+
+/// Threads name the same new instances at once, as drain threads and the refresh of a freeze do: all get the same indices, and
+/// who has an index finds the size of its buffers.
+#[test]
+fn instances_that_several_threads_add_are_added_once() {
+    const INSTANCES: u32 = 64;
+    let harness = Harness::new(Plan { instances_per_queue: INSTANCES, ..Plan::default() });
+    let kinds: Vec<_> =
+        (0..INSTANCES).map(|_| KindConfig { buffer_size: 0, batch_size: 1, warm_target: 0, max_buffers: 0 }).collect();
+    for round in 0..400 {
+        let instances = Instances::new(INSTANCES, &kinds, round % 2 == 0).unwrap();
+        let barrier = Barrier::new(3);
+        let add = || {
+            barrier.wait();
+            for number in 0..INSTANCES {
+                let instance = Instance { free: harness.world.host_free(number), kind: number, queue: 0 };
+                assert_eq!(instances.add(instance, 64), Ok(number));
+                assert_eq!((instances.buffer_size(number), instances.slot_count(number)), (64, 4));
+            }
+        };
+        std::thread::scope(|scope| (0..3).for_each(|_| drop(scope.spawn(add))));
+    }
+}
+
+/// The size of its buffers may be told after the instance.
+#[test]
+fn a_size_that_is_told_later_counts() {
+    let harness = Harness::new(Plan::default());
+    let kind = KindConfig { buffer_size: 0, batch_size: 1, warm_target: 0, max_buffers: 0 };
+    let instances = Instances::new(1, &[kind], false).unwrap();
+    let instance = Instance { free: harness.world.host_free(0), kind: 0, queue: 0 };
+    for (size, known) in [(0, 0), (64, 64), (128, 64)] {
+        assert_eq!(instances.add(instance, size), Ok(0));
+        assert_eq!(instances.buffer_size(0), known);
+    }
+}
+
+/// An instance that is named twice has one index, and those after it would have others than the caller counts.
+#[test]
+fn an_instance_may_be_named_once_only() {
+    for compat in [false, true] {
+        let harness = Harness::new(Plan { compat, instances_per_queue: 2, ..Plan::default() });
+        let config = Harness::config(&harness.world, &harness.hooks);
+        let instances = [config.instances[0], config.instances[0], config.instances[1]];
+        let config = Config { instances: instances.into(), max_instances: 3, ..config };
+        assert!(Profiler::new(harness.pool.clone(), config).is_err());
+    }
 }
 
 /// While a gate is shut the lanes are not a drain thread's, though nobody has their turn.

@@ -63,12 +63,16 @@ pub struct Plan {
     /// The replenish thread polls.
     pub merged_sentinel: bool,
     pub eager: bool,
+    /// Start leaves the free queues as they are.
+    pub prefilled: bool,
     pub idle_ns: u64,
     /// Instances that the profiler knows from the start; 0: all.
     pub known_instances: u32,
     /// As the C++ runtime's own headers use the library: an untracked pool, all flags, free queues filled by hand before each
     /// start, and instances of which only the first entry tells the ready queue.
     pub compat: bool,
+    /// A collected buffer returns under the next kind.
+    pub changes_kinds: bool,
 }
 
 impl Default for Plan {
@@ -105,9 +109,11 @@ impl Default for Plan {
             gates: false,
             merged_sentinel: false,
             eager: false,
+            prefilled: false,
             idle_ns: 0,
             known_instances: 0,
             compat: false,
+            changes_kinds: false,
         }
     }
 }

@@ -1,0 +1,80 @@
+// Edges of a started pipeline: sites without a free queue, collectors that hang, owners that forget to stop.
+#include "pipeline.h"
+
+namespace {
+
+using compat::eventually;
+using compat::Level;
+using compat::Sharing;
+using sim::kRows;
+using Module = sim::WideModule;
+using Collector = sim::ShardCollector<Module>;
+using Pipeline = sim::Pipeline<Collector, Module>;
+
+class LifecycleEdges : public ::testing::TestWithParam<Sharing> {};
+INSTANTIATE_TEST_SUITE_P(All, LifecycleEdges, ::testing::Values(Sharing::kIdentity, Sharing::kMapped, Sharing::kShadow),
+                         compat::SharingName());
+
+// 3.6: step 4 is skipped, the rest is not.
+TEST_P(LifecycleEdges, RefSkipW25AnEntryWithoutAFreeQueueIsDelivered) {
+    Pipeline p(GetParam(), 2);
+    p.supply(4);
+    p.start();
+    void *const buffer = p.take_free(0, 1);
+    ASSERT_NE(buffer, nullptr);
+    sim::fill(p.real(buffer), sim::buffer_size(0), 7);
+    ASSERT_TRUE(p.publish(1, buffer, 0, 1, 7, sim::kNoFreeQueue));
+    EXPECT_TRUE(eventually([&] { return p.collector->record.total() == 1; }));
+    EXPECT_TRUE(eventually([&] { return p.collector->manager().recycled_count(0) == 1; })) << "it circulates";
+    p.stop();
+    const auto deliveries = p.collector->record.deliveries();
+    ASSERT_EQ(deliveries.size(), 1u);
+    EXPECT_EQ(deliveries[0].dev_ptr, buffer);
+    EXPECT_TRUE(deliveries[0].intact && deliveries[0].mapped);
+    EXPECT_EQ(p.free_fill(0, 1), Module::kSlotCount - 1) << "nobody knows whose it was";
+}
+
+// 4.4 waits on, as it must; the owner learns for whom.
+TEST(LifecycleEdgesAlone, RefW8AStopThatWaitsNamesTheCollector) {
+    Pipeline p(Sharing::kIdentity, 2);
+    std::atomic<bool> let_go{false};
+    p.collector->record.hook = [&](const sim::ReadyInfo &, int) {
+        while (!let_go) {
+            std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        }
+    };
+    p.supply(4);
+    p.start();
+    EXPECT_EQ(p.burst(1), 4u);
+    log_capture::reset();
+    std::thread owner([&] { p.stop(); });
+    EXPECT_TRUE(eventually([&] { return log_capture::contains(Level::kError, "collector"); }));
+    EXPECT_TRUE(log_capture::contains(Level::kError, Collector::kSubsystemName));
+    EXPECT_TRUE(log_capture::contains(Level::kError, "shard 1"));
+    let_go = true;
+    owner.join();
+    EXPECT_EQ(p.collector->record.total(), 4u);
+}
+
+struct Forgetful : profiling_common::ProfilerBase<Forgetful, Module> {
+    static constexpr int kIdleTimeoutSec = 30;
+    static constexpr const char *kSubsystemName = "Forgetful";
+    void on_buffer_collected(const sim::ReadyInfo &) {}
+};
+
+// The base cannot stop threads that call a collector which is gone; it must not let them run on.
+TEST(LifecycleEdgesDeathTest, ADestructorThatForgetsStopEndsTheProcess) {
+    ::testing::FLAGS_gtest_death_test_style = "threadsafe";
+    EXPECT_DEATH(
+        {
+            Pipeline p(Sharing::kIdentity, 1);
+            Forgetful forgetful;
+            forgetful.set_aicpu_thread_num(1);
+            forgetful.set_memory_context(p.alloc_callback(), nullptr, p.free_callback(), nullptr, nullptr,
+                                         p.dev_address, p.host, sizeof(*p.host), 0);
+            forgetful.start(nullptr);
+        },
+        "");
+}
+
+} // namespace
