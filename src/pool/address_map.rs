@@ -185,6 +185,14 @@ impl AddressMap {
         self.ranges.find(dev).map(|range| range.block())
     }
 
+    /// Bytes of memory at `dev`, if it is known by a range alone. How much belongs to an exact mapping nobody has told.
+    pub fn rest_of_range(&self, dev: u64) -> Option<u64> {
+        if self.contains_exact(dev) {
+            return None;
+        }
+        self.ranges.find(dev).map(|range| range.rest_at(dev))
+    }
+
     /// The exact mapping of `dev`.
     pub fn exact(&self, dev: u64) -> Option<Resolved> {
         self.exact.find(dev)

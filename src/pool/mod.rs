@@ -223,6 +223,11 @@ impl Pool {
         self.map().resolve(dev)
     }
 
+    /// Whether `size` bytes at a known address are inside its block, as far as the pool can tell. Lock-free, any thread.
+    pub(crate) fn is_inside(&self, dev: u64, size: usize) -> bool {
+        self.map().rest_of_range(dev).is_none_or(|rest| size as u64 <= rest)
+    }
+
     /// Writes down that `buffer` is at `place` of `shard`.
     #[inline(always)]
     pub(crate) fn note(&self, buffer: &Buffer, place: Place, shard: usize) {
@@ -272,6 +277,17 @@ impl Pool {
             self.tracked[buffer.kind as usize].fetch_add(1, Ordering::Relaxed);
         }
         found
+    }
+
+    /// Makes a buffer one of another kind, which is in range. Whoever holds it; any thread.
+    #[cold]
+    pub(crate) fn change_kind(&self, buffer: &mut Buffer, kind: u32) {
+        if let Some(entry) = self.ledger.get(buffer.id) {
+            self.tracked[entry.kind as usize].fetch_sub(1, Ordering::Relaxed);
+            self.tracked[kind as usize].fetch_add(1, Ordering::Relaxed);
+            self.ledger.set(buffer.id, entry.place, entry.shard, kind);
+        }
+        buffer.kind = kind;
     }
 
     /// Buffers of `kind` that the pool tracks and has a use for: not the quarantined ones. Any thread.

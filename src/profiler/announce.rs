@@ -32,6 +32,12 @@ impl Progress {
     pub(super) fn is_behind(&self, tail: u32) -> bool {
         self.0.load(Ordering::Relaxed) != tail
     }
+
+    /// Whether the drain thread has an index of a queue of `capacity` entries at all: it may have found an impossible one.
+    #[inline]
+    pub(super) fn is_possible(&self, capacity: u32) -> bool {
+        self.0.load(Ordering::Relaxed) < capacity
+    }
 }
 
 /// Where the drain thread of a shard sleeps, and what it is told.

@@ -9,7 +9,7 @@
 use super::stats::Counter;
 use crate::event::EventCount;
 use crate::pool::Pool;
-use crate::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use crate::sync::{CachePadded, Edge};
 
 const Q1: Edge = Edge::new("profiler.Q1", Ordering::SeqCst);
@@ -31,6 +31,9 @@ pub(super) struct Circulation {
     entered: Box<[Counter]>,
     /// Buffers that were on their way to a lane when the run began, per kind.
     initial: Box<[u64]>,
+    /// Buffers that became the kind on their way, less those that were it and became another; written by collect threads.
+    /// Wraps around.
+    converted: Box<[AtomicU64]>,
 }
 
 impl Circulation {
@@ -49,6 +52,7 @@ impl Circulation {
             starving: CachePadded::new(AtomicU32::new(0)),
             raised: AtomicU32::new(0),
             entered: (0..lanes).map(|_| Counter::default()).collect(),
+            converted: initial.iter().map(|_| AtomicU64::new(0)).collect(),
             initial,
         }
     }
@@ -62,11 +66,22 @@ impl Circulation {
         self.entered[shard as usize * self.kinds() + kind as usize].add(count);
     }
 
+    /// Notes that a buffer which entered as one kind comes back as another. Collect threads.
+    #[cold]
+    pub(super) fn convert(&self, from: u32, to: u32) {
+        // Relaxed: the done ring that the buffer goes to orders them.
+        self.converted[from as usize].fetch_sub(1, Ordering::Relaxed);
+        self.converted[to as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Buffers of `kind` that ever were in host hands in this run. Replenish thread; exact once it has seen the demand
     /// of the last thread that entered one.
     pub(super) fn entered(&self, kind: u32) -> u64 {
         let lanes = self.entered.iter().skip(kind as usize).step_by(self.kinds());
-        self.initial[kind as usize] + lanes.map(Counter::get).sum::<u64>()
+        let entered = self.initial[kind as usize] + lanes.map(Counter::get).sum::<u64>();
+        // One that has become another kind may be seen before it is seen to enter.
+        let converted = self.converted[kind as usize].load(Ordering::Relaxed).cast_signed();
+        entered.saturating_add_signed(converted)
     }
 
     /// Sets the demand of a lane from `before` to `now` free queues, and wakes the replenish thread if it grew. Drain

@@ -37,10 +37,12 @@ pub(super) fn run(run: &Run, shard: u32) {
         for (position, buffer) in batch.iter_mut().enumerate() {
             let payload = payloads.wrapping_add(position * payload_size).cast_const();
             let kind = run.config.hooks.kind_of(shard, buffer, payload);
-            if pool.check_kind(kind).is_ok() {
-                buffer.kind = kind;
+            if kind != buffer.kind && pool.check_kind(kind).is_ok() {
+                run.circulation.convert(buffer.kind, kind);
+                pool.change_kind(buffer, kind);
             }
         }
+        let batch = if batch.iter().all(|buffer| buffer.dev != 0) { batch } else { without_empty(batch) };
         // SAFETY: this is the shard's collect thread.
         let pushed = unsafe { pool.push_done(shard, batch) };
         for buffer in &batch[pushed..] {
@@ -49,10 +51,23 @@ pub(super) fn run(run: &Run, shard: u32) {
             stats.done_full.add(1);
             run.circulation.nudge();
         }
-        let urgent = pushed < count || ring.is_empty() || pool.done_len(shard) >= wake_at;
+        let urgent = pushed < batch.len() || ring.is_empty() || pool.done_len(shard) >= wake_at;
         run.circulation.after_done(urgent);
         if run.config.idle_ns != 0 {
             idle_at = now().saturating_add(run.config.idle_ns);
         }
     }
+}
+
+/// The elements with a buffer, in order. An untracked pool lets others in too, which have nothing to bring back.
+#[cold]
+fn without_empty(batch: &mut [Buffer]) -> &mut [Buffer] {
+    let mut kept = 0;
+    for index in 0..batch.len() {
+        if batch[index].dev != 0 {
+            batch[kept] = batch[index];
+            kept += 1;
+        }
+    }
+    &mut batch[..kept]
 }

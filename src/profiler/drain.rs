@@ -375,7 +375,12 @@ impl Drain {
         let untracked = run.pool.config().untracked;
         let (is_acceptable, kind) = (kind.is_some(), kind.unwrap_or(0));
         let buffer = Buffer { dev: entry.dev, kind: if untracked { kind } else { entry.kind }, id: entry.id };
-        let fits = untracked || site.content_size <= run.instances.buffer_size(kind);
+        let memory = run.link.memory();
+        let fits = match untracked {
+            // Addresses inside a block are good there, too, and one that the device made up may be the last in it.
+            true => !memory.copies_in() || run.pool.is_inside(entry.dev, site.content_size),
+            false => site.content_size <= run.instances.buffer_size(kind),
+        };
         if !is_acceptable || entry.host == 0 || !fits {
             let count = stats.rejected.add(1);
             run.report(Status::LANEPIPE_E_CORRUPT, Role::Drain, queue, entry.dev, count, "an entry was rejected");
@@ -387,8 +392,8 @@ impl Drain {
             return None;
         }
         run.circulation.enter(self.shard, buffer.kind, 1);
-        let memory = run.link.memory();
-        // SAFETY: the host address is that of a buffer of the kind, which holds `content_size` bytes.
+        // SAFETY: the host address is that of a buffer of the kind, which holds `content_size` bytes; in an untracked pool that
+        // of `content_size` bytes inside a block, or one that was registered for the instance's buffers.
         let pull = |_| unsafe { memory.pull(entry.host as *mut u8, entry.dev, site.content_size) };
         if (0..run.config.copy_tries).map(pull).any(|outcome| outcome.is_ok()) {
             return Some(buffer);

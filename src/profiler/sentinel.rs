@@ -13,7 +13,7 @@ pub(super) struct Sentinel {
     interval: u64,
     last_traffic: u64,
     failures: u64,
-    /// Tails out of range, which no drain thread ever catches up with: announced once.
+    /// Tails out of range, or of a queue whose head is, which no drain thread ever catches up with: announced once.
     corrupt: Box<[Option<u32>]>,
 }
 
@@ -44,8 +44,9 @@ impl Sentinel {
         let config = &run.config;
         let mut behind = 0u64;
         for (number, queue) in config.queues.iter().enumerate() {
+            let (capacity, progress) = (queue.port.capacity, &run.progress[number]);
             let announce = match queue.port.tail(&run.link) {
-                Ok(tail) if tail < queue.port.capacity => run.progress[number].is_behind(tail),
+                Ok(tail) if tail < capacity && progress.is_possible(capacity) => progress.is_behind(tail),
                 Ok(tail) => self.corrupt[number].replace(tail) != Some(tail),
                 Err(status) => {
                     self.failures += 1;

@@ -64,6 +64,11 @@ impl Body {
         if buffer < u64::from(self.count) { self.first_id.wrapping_add(buffer as u32) } else { 0 }
     }
 
+    /// Bytes from `dev` to the end.
+    pub(super) fn rest_at(&self, dev: u64) -> u64 {
+        self.size - dev.wrapping_sub(self.base)
+    }
+
     pub(super) fn block(&self) -> Block {
         Block { base: self.base, host: self.host, first_id: self.first_id, count: self.count }
     }

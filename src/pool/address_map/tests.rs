@@ -267,3 +267,13 @@ fn readers_beside_a_writer() {
         }
     });
 }
+
+#[test]
+fn a_range_tells_how_much_is_left_of_it() {
+    let map = map();
+    map.insert_range(block(0x1000, 0x100, 0x10_0000)).unwrap();
+    map.insert_exact(0x1080, 0x20_0000, 0).unwrap();
+    let rest = |dev| map.rest_of_range(dev);
+    assert_eq!((rest(0x1000), rest(0x10ff), rest(0x1080)), (Some(0x100), Some(1), None));
+    assert_eq!((rest(0xfff), rest(0x1100)), (None, None));
+}

@@ -1,7 +1,11 @@
 //! As the C++ runtime's own headers use the library: see [`Plan::compat`].
 
+use super::device::queued;
 use super::harness::Harness;
-use super::world::{Plan, mix, wait_for};
+use super::world::{BUFFER_SIZE, Plan, mix, wait_for};
+use crate::layout::Words64;
+use crate::pool::Buffer;
+use crate::sync::{Word32, Word64};
 use std::sync::atomic::Ordering;
 
 fn plan(seed: u64) -> Plan {
@@ -93,6 +97,39 @@ fn a_saturated_pipeline_stops_growing() {
     assert!(grown < 100, "{settled} buffers became {}", settled + grown);
 }
 
+/// W25: an element without a buffer, which somebody has put into a ready ring, is collected and goes nowhere: in a lane it would
+/// become a slot without a buffer.
+#[test]
+fn elements_without_a_buffer_enter_no_lane() {
+    let mut harness = Harness::new(Plan { compat: true, gates: true, ..Plan::default() });
+    let elements = [Buffer { dev: 0, kind: 0, id: 0 }; 3];
+    // SAFETY: no thread runs.
+    assert_eq!(unsafe { harness.pool.push_ready(0, &elements, [0u64; 3].as_ptr().cast()) }, 3);
+    harness.start();
+    harness.publish(20);
+    harness.stop();
+    assert_eq!(harness.profiler.shard_stats(0).unwrap().collected, 23);
+    harness.verify_books();
+}
+
+/// An address that the device made up is inside a block and known as such; its contents would reach beyond the block's end.
+#[test]
+fn contents_beyond_the_end_of_a_block_are_not_copied() {
+    let harness = Harness::new(Plan { compat: true, copies: true, slots: 1, batch_size: 1, ..Plan::default() });
+    harness.start();
+    let (_, free, _) = &harness.device[0].producers[0];
+    let dev = queued(free)[0];
+    let ready = harness.world.device_ready(0);
+    let entry = [dev + BUFFER_SIZE as u64 / 2, 0, 0, mix(&[0, 0])];
+    for (index, value) in entry.into_iter().enumerate() {
+        ready.entries.with(index, |word| word.store(value, Ordering::Relaxed));
+    }
+    ready.tail.store(1, Ordering::Release);
+    wait_for("the entry", || harness.totals().taken == 1);
+    harness.stop();
+    assert_eq!(harness.totals().rejected, 1);
+}
+
 /// W34 from one owner of a free queue to the next: a publication in doubt at the end of a run is settled by the steps by hand,
 /// and one in doubt by hand is settled by the run.
 #[test]
@@ -138,4 +175,28 @@ fn a_publication_in_doubt_is_settled_by_whoever_comes_next() {
         }
         harness.verify();
     }
+}
+
+/// The pool's owner is not asked about heads. One that is out of range wakes its drain thread once, and the other queue goes on.
+#[test]
+fn an_impossible_head_keeps_nobody_awake() {
+    let mut harness = Harness::new(Plan { compat: true, gates: true, queues: 2, ..Plan::default() });
+    let head = harness.world.host_ready(0).head;
+    head.store(1000, Ordering::Relaxed);
+    harness.start();
+    harness.device[1].publish(20);
+    wait_for("the report", || harness.totals().corrupt != 0 && harness.totals().taken == 20);
+    let run = harness.profiler.current_run().unwrap();
+    let polls = || run.circulation.event.sleep_calls();
+    let wait_polls = |count| {
+        let before = polls();
+        wait_for("polls", || polls().wrapping_sub(before) >= count);
+    };
+    wait_polls(10);
+    let before = run.drain_bells[0].event.sleep_calls();
+    wait_polls(30);
+    let slept = run.drain_bells[0].event.sleep_calls().wrapping_sub(before);
+    assert!(slept <= 2, "{slept} sleeps in 30 polls");
+    harness.stop();
+    harness.world.assert_content();
 }

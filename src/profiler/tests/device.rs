@@ -324,6 +324,9 @@ impl HostHooks {
 
     fn take(&self, shard: u32, buffer: &Buffer, payload: *const u8) {
         let (world, plan) = (&self.world, &self.world.plan);
+        if plan.compat && buffer.dev == 0 {
+            return;
+        }
         let Some(known) = self.pool.resolve(buffer.dev).filter(|known| known.id == buffer.id) else {
             return world.complain(format!("{buffer} was collected and is not known"));
         };
@@ -394,7 +397,8 @@ impl Hooks for SharedHooks {
     }
 
     fn kind_of(&self, _: u32, buffer: &Buffer, _: *const u8) -> u32 {
-        buffer.kind
+        let plan = &self.0.world.plan;
+        if plan.changes_kinds { (buffer.kind + 1) % plan.kinds } else { buffer.kind }
     }
 
     fn release_ready(&self) -> bool {

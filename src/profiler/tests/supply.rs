@@ -184,6 +184,35 @@ fn a_free_queue_that_start_leaves_empty_is_served_later() {
     }
 }
 
+/// Buffers return under another kind than they came with: none of the first is on its way then, and each counts as what it is.
+#[test]
+fn buffers_that_change_their_kind_do_not_hold_up_allocation() {
+    for compat in [false, true] {
+        let mut harness = Harness::new(Plan {
+            compat,
+            kinds: 2,
+            instances_per_queue: 2,
+            changes_kinds: true,
+            slots: 1,
+            batch_size: 1,
+            max_buffers: 30,
+            recycled: 64,
+            ..Plan::default()
+        });
+        harness.start();
+        let (_, _, producer) = &mut harness.device[0].producers[0];
+        producer.left = 20;
+        harness.publish(0);
+        harness.stop();
+        harness.verify();
+        if !compat {
+            let mut kinds = [0; 2];
+            harness.pool.ledger().for_each(|_, at| kinds[at.kind as usize] += 1);
+            assert_eq!(kinds, [harness.pool.tracked(0), harness.pool.tracked(1)]);
+        }
+    }
+}
+
 #[test]
 fn the_limit_of_buffers_is_exact() {
     let mut harness = Harness::new(Plan {

@@ -71,6 +71,8 @@ pub struct Plan {
     /// As the C++ runtime's own headers use the library: an untracked pool, all flags, free queues filled by hand before each
     /// start, and instances of which only the first entry tells the ready queue.
     pub compat: bool,
+    /// A collected buffer returns under the next kind.
+    pub changes_kinds: bool,
 }
 
 impl Default for Plan {
@@ -111,6 +113,7 @@ impl Default for Plan {
             idle_ns: 0,
             known_instances: 0,
             compat: false,
+            changes_kinds: false,
         }
     }
 }
