@@ -46,6 +46,83 @@ TYPED_TEST(PressureShapes, RefSkipW2EveryRecordComesOnceAndEveryBufferIsKept) {
     }
 }
 
+// Nobody starts a pipeline here: plain threads of the owner play all roles on a manager of their own.
+template <typename M> void by_hand(Sharing sharing) {
+    using Algorithms = ProfilerAlgorithms<M>;
+    sim::Bed<M> bed(sharing);
+    const int shards = bed.manager->shard_count();
+    Algorithms::proactive_replenish(*bed.manager, bed.host);
+    std::atomic<bool> stop{false};
+    std::vector<std::thread> threads;
+    for (int shard = 0; shard < shards; ++shard) {
+        threads.emplace_back([&, shard] {
+            const auto drain = [&] {
+                for (int q = shard; q < kRows; q += shards) {
+                    sim::ReadyEntry entry{};
+                    while (Algorithms::try_pop_aicpu_entry(*bed.manager, bed.host, q, entry, true)) {
+                        Algorithms::process_entry(*bed.manager, bed.host, q, entry);
+                    }
+                }
+            };
+            while (!stop) {
+                drain();
+                std::this_thread::yield();
+            }
+            drain();
+        });
+    }
+    std::vector<uint64_t> next(kRows, 0);
+    std::atomic<uint64_t> collected{0};
+    for (int shard = 0; shard < shards; ++shard) {
+        threads.emplace_back([&, shard] {
+            sim::ReadyInfo info{};
+            while (!stop || collected < kRows * uint64_t{300}) {
+                if (!bed.manager->wait_pop_ready(info, std::chrono::milliseconds(5), shard)) {
+                    continue;
+                }
+                EXPECT_EQ(info.sequence,
+                          sim::DeviceThread<M>::first_sequence(static_cast<int>(info.queue)) + next[info.queue]++);
+                EXPECT_TRUE(sim::is_filled(info.host_buffer_ptr, sim::buffer_size(info.kind), info.sequence));
+                if (!bed.manager->notify_copy_done(info.dev_buffer_ptr, info.kind, shard)) {
+                    EXPECT_TRUE(bed.manager->retire_unqueued_buffer(info.kind, info.dev_buffer_ptr, shard));
+                }
+                ++collected;
+            }
+        });
+    }
+    threads.emplace_back([&] {
+        while (!stop) {
+            bed.manager->drain_done_into_recycled();
+            Algorithms::replenish_recycled_pools(*bed.manager, bed.host);
+            bed.tick();
+            std::this_thread::yield();
+        }
+    });
+    std::vector<std::unique_ptr<sim::DeviceThread<M>>> device;
+    for (int q = 0; q < kRows; ++q) {
+        device.push_back(std::make_unique<sim::DeviceThread<M>>(bed, q, 300));
+    }
+    std::vector<void *> held;
+    for (auto &thread : device) {
+        EXPECT_TRUE(thread->finish());
+        held.insert(held.end(), thread->held().begin(), thread->held().end());
+    }
+    EXPECT_TRUE(eventually([&] { return collected == kRows * uint64_t{300}; }));
+    stop = true;
+    collected = kRows * uint64_t{300};
+    for (std::thread &thread : threads) {
+        thread.join();
+    }
+    EXPECT_EQ(next, std::vector<uint64_t>(kRows, 300));
+    bed.expect_conserved(held);
+}
+
+TYPED_TEST(PressureShapes, RefSkipW2PlainThreadsOnAManagerThatNobodyStarted) {
+    for (const Sharing sharing : {Sharing::kIdentity, Sharing::kMapped, Sharing::kShadow}) {
+        by_hand<TypeParam>(sharing);
+    }
+}
+
 // ------------------------------------------------------------------------------------------------------------ faults
 
 class Pressure : public ::testing::TestWithParam<Sharing> {};
