@@ -14,11 +14,12 @@ use crate::pool::ledger::Place;
 use crate::pool::{Buffer, MAX_PAYLOAD};
 use crate::status::Status;
 use crate::sync::atomic::Ordering;
-use crate::sync::relax;
+use crate::sync::{relax, step_aside};
 use core::mem::MaybeUninit;
 
-/// Looks at the tails before a sleep.
-const IDLE_SCANS: u32 = 64;
+/// Looks at the tails before a sleep; after the first few of them the other threads have their turn.
+const IDLE_SCANS: u32 = 12;
+const EAGER_SCANS: u32 = 8;
 /// Scans that find the same entry without an address before it is skipped.
 const NULL_SCANS: u32 = 64;
 
@@ -120,7 +121,7 @@ impl Drain {
                 idle_scans = 0;
             } else if idle_scans < IDLE_SCANS && !self.retry {
                 idle_scans += 1;
-                relax();
+                if idle_scans <= EAGER_SCANS { relax() } else { step_aside() }
             } else {
                 self.sleep(run);
                 idle_scans = IDLE_SCANS;

@@ -14,12 +14,15 @@ use crate::log;
 use crate::pool::Buffer;
 use crate::status::Status;
 use crate::sync::atomic::Ordering;
-use crate::sync::{RawWord32, Word32};
+use crate::sync::{RawWord32, Word32, step_aside};
 
 type Driver<'a> = Backpressure<'a, RawWord32, RawWords64, SharedLink>;
 
 /// Tries of transfers at the end of a run.
 pub(super) const LAST_TRIES: u32 = 3;
+
+/// Rounds without work before a sleep, each after the other threads had their turn.
+const IDLE_ROUNDS: u32 = 4;
 
 pub(super) struct Replenish {
     /// Buffers that went back to a lane, per kind.
@@ -52,6 +55,7 @@ impl Replenish {
         if self.sentinel.is_some() || self.drives_gates {
             tighten_timer_slack();
         }
+        let mut idle_rounds = 0;
         while !run.circulation.stopped() {
             let raised = run.circulation.raised();
             let next_poll = self.sentinel.as_mut().map_or(Deadline::NEVER, |sentinel| sentinel.poll(run));
@@ -59,6 +63,12 @@ impl Replenish {
             let allocated = self.allocate(run);
             let gates_busy = self.drives_gates && self.drive_gates(run);
             if moved || allocated {
+                idle_rounds = 0;
+                continue;
+            }
+            if idle_rounds < IDLE_ROUNDS {
+                idle_rounds += 1;
+                step_aside();
                 continue;
             }
             let mut deadline = next_poll;
