@@ -18,7 +18,7 @@ use crate::sync::{relax, step_aside};
 use core::mem::MaybeUninit;
 
 /// Looks at the tails before a sleep; after the first few of them the other threads have their turn.
-const IDLE_SCANS: u32 = 12;
+const IDLE_SCANS: u32 = 9;
 const EAGER_SCANS: u32 = 8;
 /// Scans that find the same entry without an address before it is skipped.
 const NULL_SCANS: u32 = 64;
@@ -121,7 +121,11 @@ impl Drain {
                 idle_scans = 0;
             } else if idle_scans < IDLE_SCANS && !self.retry {
                 idle_scans += 1;
-                if idle_scans <= EAGER_SCANS { relax() } else { step_aside() }
+                if idle_scans <= EAGER_SCANS {
+                    relax();
+                } else {
+                    step_aside();
+                }
             } else {
                 self.sleep(run);
                 idle_scans = IDLE_SCANS;
@@ -129,7 +133,7 @@ impl Drain {
         }
         self.last_pass(run, &mut scratch);
         self.starving.clear();
-        self.store_demand(run);
+        self.store_demand(run, 0);
     }
 
     /// Takes note of the free queues of the shard that somebody else left empty.
@@ -139,7 +143,7 @@ impl Drain {
                 self.starving.push(number);
             }
         }
-        self.store_demand(run);
+        self.store_demand(run, 0);
     }
 
     /// Sleeps until the sentinel announces a tail, a starved lane gets a buffer, or the run ends; no longer than the
@@ -333,7 +337,9 @@ impl Drain {
         if refill[..count].contains(&REJECT) {
             self.serve_unknown(run, number);
         }
-        self.store_demand(run);
+        // What is about to be delivered comes back, and then finds whom it is for: nobody has to be woken before.
+        let coming = buffers[..delivered].iter().fold(0, |kinds, buffer| kinds | 1 << buffer.kind);
+        self.store_demand(run, if run.config.eager { 0 } else { coming });
         self.deliver(run, number, &buffers[..delivered], payloads.as_ptr());
     }
 
@@ -492,7 +498,7 @@ impl Drain {
             // Who is served leaves the list.
             position += usize::from(self.starving.get(position) == Some(&instance));
         }
-        self.store_demand(run);
+        self.store_demand(run, 0);
         served
     }
 
@@ -551,15 +557,16 @@ impl Drain {
         }
     }
 
-    /// Stores the demand words of the shard's lanes where they changed.
-    fn store_demand(&mut self, run: &Run) {
+    /// Stores the demand words of the shard's lanes where they changed. Of the kinds in `coming` the caller holds a buffer
+    /// that it delivers next.
+    fn store_demand(&mut self, run: &Run, coming: u64) {
         for kind in 0..self.demand.len() {
             let before = self.demand[kind];
             let now = self.starving.iter().filter(|at| kind_of(run, **at) as usize == kind).count() as u32;
             if now != before {
                 self.demand[kind] = now;
                 let word = run.pool.demand(self.shard as usize, kind as u32);
-                run.circulation.set_demand(word, before, now);
+                run.circulation.set_demand(word, before, now, coming >> kind & 1 != 0);
             }
         }
     }

@@ -2,6 +2,7 @@
 //! does the sentinel's work where there is no sentinel thread.
 
 use super::backpressure::{Backpressure, order_hand_over};
+use super::circulation::Circulation;
 use super::config::Role;
 use super::instances::Served;
 use super::refill::Refill;
@@ -112,8 +113,8 @@ impl Replenish {
             if run.instances.buffer_size(kind) == 0 {
                 continue;
             }
-            let entered = run.circulation.entered(kind) + self.parked[kind as usize];
-            let in_flight = entered.saturating_sub(self.returned[kind as usize]);
+            let (parked, returned) = (self.parked[kind as usize], self.returned[kind as usize]);
+            let in_flight = || (run.circulation.entered(kind) + parked).saturating_sub(returned);
             let in_lanes = run.pool.recycled_total(kind) as u64;
             let warm = u64::from(config.warm_target) * u64::from(run.shards);
             let capacity = run.pool.config().recycled_capacity;
@@ -121,10 +122,10 @@ impl Replenish {
             let least = if run.config.eager { run.instances.slot_count(kind) } else { config.batch_size };
             for shard in 0..run.shards {
                 let present = run.pool.recycled_len(shard, kind) as u32;
-                let demand = run.pool.demand(shard as usize, kind).load(Ordering::Relaxed);
-                let wanted = if present < target && (run.config.eager || in_lanes + in_flight < warm) {
+                let demand = Circulation::demand(run.pool.demand(shard as usize, kind));
+                let wanted = if present < target && (run.config.eager || in_lanes + in_flight() < warm) {
                     (target - present).max(least)
-                } else if demand > present && in_flight == 0 {
+                } else if demand > present && in_flight() == 0 {
                     config.batch_size
                 } else {
                     continue;
