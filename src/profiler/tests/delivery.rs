@@ -140,8 +140,7 @@ fn idle_runs_cost_no_buffers() {
     harness.publish(20);
     harness.stop();
     harness.start();
-    let warm = |shard| harness.pool.recycled_len(shard, 0) >= 2;
-    wait_for("the watermarks", || warm(0) && warm(1));
+    wait_for("the watermarks", || harness.pool.recycled_total(0) >= 2 * 2);
     harness.stop();
     let tracked = harness.pool.tracked(0);
     for _ in 0..200 {
