@@ -185,29 +185,26 @@ TEST_P(LifecycleRun, ABurstAtStopIsDeliveredThroughARingOfThree) { burst_at_stop
 TEST_P(LifecycleRun, ABurstAtStopIsDeliveredThroughARingOfEight) { burst_at_stop<8, 1>(GetParam()); }
 TEST_P(LifecycleRun, ABurstAtStopIsDeliveredOnAllShards) { burst_at_stop<3, kRows>(GetParam()); }
 
-// A burst that is larger than every ring between device and collector, which takes 30 ms for the first of its buffers.
+// The collector holds its first buffer until stop is called, and takes its time with the next ones. By then the ready
+// ring is full, the drain thread waits for room, and the rest of the burst is still queued at the device.
 TEST_P(LifecycleRun, ASlowCollectorAtStopLosesNothing) {
     using M = sim::Module<1, 1, 8, 256, 256, 4>;
     sim::Pipeline<sim::ShardCollector<M>, M> p(GetParam());
-    p.supply(16);
+    p.supply(8);
+    std::atomic<bool> stopping{false};
     std::atomic<int> calls{0};
     p.collector->record.hook = [&](const sim::ReadyInfo &, int) {
+        eventually([&] { return stopping.load(); });
         std::this_thread::sleep_for(std::chrono::milliseconds(++calls <= 3 ? 30 : 1));
     };
     p.start();
-    std::vector<std::unique_ptr<sim::DeviceThread<M>>> device;
-    typename sim::DeviceThread<M>::Limits limits;
-    limits.mark = false;
-    for (int q = 0; q < kRows; ++q) {
-        device.push_back(std::make_unique<sim::DeviceThread<M>>(p, q, 12, limits));
-    }
     std::vector<uint64_t> counts;
-    for (auto &thread : device) {
-        ASSERT_TRUE(thread->finish());
-        counts.push_back(thread->published());
-        p.held.insert(p.held.end(), thread->held().begin(), thread->held().end());
+    for (int q = 0; q < kRows; ++q) {
+        counts.push_back(p.burst(q));
+        EXPECT_EQ(counts.back(), 4u);
     }
-    EXPECT_LT(p.collector->record.total(), 48u);
+    EXPECT_EQ(p.collector->record.total(), 0u);
+    stopping = true;
     p.stop();
     p.expect_delivered(counts);
     EXPECT_EQ(errors(), 0u);
@@ -339,26 +336,31 @@ TEST_P(LifecycleRun, StopDoesNotWaitForANullEntry) {
 class LifecycleIdle : public LifecycleRun {};
 INSTANTIATE_TEST_SUITE_P(All, LifecycleIdle, ::testing::Values(Sharing::kIdentity), compat::SharingName());
 
-// H34. The sleeps only give a wrong report the time to come.
+// H34. A burst is one buffer, because a longer one may be torn apart on a busy machine. The sleeps only give a wrong
+// report the time to come.
 TEST_P(LifecycleIdle, EachBurstIsReportedOnceAndTheCollectorGoesOn) {
     sim::Pipeline<sim::ShardCollector<WideModule, 0>, WideModule> p(GetParam(), 2);
     p.supply(8);
+    const auto burst = [&p](int q, uint64_t number) {
+        void *const buffer = p.take_free(0, q);
+        ASSERT_NE(buffer, nullptr);
+        ASSERT_TRUE(p.publish(q, buffer, 0, q, sim::DeviceThread<WideModule>::first_sequence(q) + number));
+    };
     p.start();
     std::this_thread::sleep_for(std::chrono::milliseconds(250));
     EXPECT_EQ(log_capture::total(), 0u) << "silent so far";
-    for (size_t burst = 1; burst <= 3; ++burst) {
-        EXPECT_EQ(p.burst(0, 4 * (burst - 1)), 4u);
-        EXPECT_TRUE(eventually([&] { return errors() == burst; }));
+    for (uint64_t number = 0; number < 3; ++number) {
+        burst(0, number);
+        EXPECT_TRUE(eventually([&] { return errors() == number + 1; }));
         std::this_thread::sleep_for(std::chrono::milliseconds(250));
-        EXPECT_EQ(errors(), burst);
-        EXPECT_TRUE(eventually([&] { return p.free_fill(0, 0) == 4; }));
+        EXPECT_EQ(errors(), number + 1);
     }
     // The other collector has a burst of its own.
-    EXPECT_EQ(p.burst(1), 4u);
+    burst(1, 0);
     EXPECT_TRUE(eventually([] { return errors() == 4; }));
     p.stop();
     EXPECT_EQ(errors(), 4u);
-    p.expect_delivered({12, 4});
+    p.expect_delivered({3, 1});
 }
 
 TEST_P(LifecycleIdle, WithoutTrafficOrBeforeTheTimeNothingIsReported) {
