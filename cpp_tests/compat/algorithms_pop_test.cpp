@@ -156,7 +156,7 @@ TEST_P(AlgorithmsPop, RefreshIsOffUnlessAskedFor) {
     EXPECT_EQ(found, !bed_.shadowed());
 }
 
-// ------------------------------------------------------------------------------------------------------- transfers
+// Transfers.
 
 // Entry after tail and before head; the only word pushed is the own head.
 TEST_P(AlgorithmsPopCopied, TailThenEntryThenHead) {
@@ -244,7 +244,7 @@ TEST_P(AlgorithmsPopCopied, OnlyHeadsInsideTheRingArePushed) {
     EXPECT_EQ(bed_.pushes(), expected);
 }
 
-// -------------------------------------------------------------------------------------------------------- failures
+// Failures.
 
 TEST_P(AlgorithmsPopCopied, EachFailedTransferLeavesTheEntryQueued) {
     for (const char *what : {"<tail[0]", "<entry[0]", ">head[0]"}) {
@@ -343,7 +343,7 @@ TEST_P(AlgorithmsPopCopied, RefW10TheDeviceCopyOfTheHeadIsIgnored) {
     }
 }
 
-// ------------------------------------------------------------------------------------------------ other geometries
+// Other geometries.
 
 template <typename M> class AlgorithmsPopShapes : public ::testing::Test {};
 using Shapes =

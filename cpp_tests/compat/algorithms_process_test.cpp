@@ -209,7 +209,7 @@ TEST_P(AlgorithmsProcess, TopsUpBeforeItWaitsForRoom) {
     EXPECT_EQ(errors(), 0u);
 }
 
-// ------------------------------------------------------------------------------------------------- rejected entries
+// Rejected entries.
 
 TEST_P(AlgorithmsProcess, WithoutASiteNothingIsDeliveredOrToppedUp) {
     bed_.seed(0, 0, 2);
@@ -312,7 +312,7 @@ TEST_P(AlgorithmsProcess, RefSkipW25WithoutAFreeQueueTheBufferIsDelivered) {
     EXPECT_EQ(infos[0].dev_buffer_ptr, buffer);
 }
 
-// ------------------------------------------------------------------------------------------------- content copies
+// Content copies.
 
 TEST_P(AlgorithmsProcessCopied, TheContentsAreCopiedOnceAndBeforeTheTopUp) {
     bed_.seed(1, 0, 1);
@@ -397,7 +397,7 @@ TEST_P(AlgorithmsProcessCopied, PushesOnlySlotsAndTail) {
     EXPECT_EQ(bed_.dev->free_queues[0][0].tail, 4u);
 }
 
-// ------------------------------------------------------------------------------------------------ other geometries
+// Other geometries.
 
 template <typename M> class AlgorithmsProcessShapes : public ::testing::Test {};
 using Shapes =

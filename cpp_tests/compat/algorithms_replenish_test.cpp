@@ -198,7 +198,7 @@ TEST_P(AlgorithmsReplenish, AfterAPassEveryLiveLaneHoldsItsTarget) {
     }
 }
 
-// ------------------------------------------------------------------------------------------------------ free queues
+// Free queues.
 
 TEST_P(AlgorithmsReplenish, TheMetadataHookComesFirstAndOnce) {
     Bed<Module> bed(GetParam());
@@ -247,7 +247,7 @@ TEST_P(AlgorithmsReplenish, ProactiveDoesQueuesThenPoolsAndReturnsTheSum) {
     EXPECT_EQ(Algorithms::proactive_replenish(*bed.manager, bed.host), 0u);
 }
 
-// ----------------------------------------------------------------------------------------------------- odd instances
+// Odd instances.
 
 // Calls back with whatever the test lists, and declares only what replenishing needs.
 struct Listed {

@@ -146,7 +146,7 @@ TEST_P(AlgorithmsTopUp, ACorruptHeadCountsAsFull) {
     }
 }
 
-// ------------------------------------------------------------------------------------------------------- transfers
+// Transfers.
 
 // At each push of the tail the slots below it hold their pointers already, on the device.
 TEST_P(AlgorithmsTopUpCopied, SlotsAreVisibleBeforeTheTail) {
@@ -199,7 +199,7 @@ TEST_P(AlgorithmsTopUpCopied, AtMostFourTransfersPerBuffer) {
     }
 }
 
-// -------------------------------------------------------------------------------------------------------- failures
+// Failures.
 
 TEST_P(AlgorithmsTopUpCopied, AnUnreadableHeadCountsAsFull) {
     auto bed = make_bed();
@@ -356,7 +356,7 @@ TEST_P(AlgorithmsTopUpCopied, OtherQueuesGoOnMeanwhile) {
     EXPECT_EQ(bed->free_fill(0, 1), kSlots);
 }
 
-// ------------------------------------------------------------------------------------------ startup and freeze form
+// Startup and freeze form.
 
 class AlgorithmsRefill : public ::testing::TestWithParam<Sharing> {};
 INSTANTIATE_TEST_SUITE_P(All, AlgorithmsRefill,

@@ -42,7 +42,7 @@ class Block : public LogTest, public ::testing::WithParamInterface<Sharing> {
 INSTANTIATE_TEST_SUITE_P(Modes, Block, ::testing::Values(Sharing::kIdentity, Sharing::kMapped, Sharing::kShadow),
                          SharingName());
 
-// ------------------------------------------------------------------------------------------- alloc_and_register_block
+// alloc_and_register_block.
 
 TEST_P(Block, IsMappedExactlyAndAsARange) {
     void *host = nullptr;
@@ -177,7 +177,7 @@ TEST_P(Block, RefSkipW25_NullOutputFailsWithAnError) {
     EXPECT_EQ(memory.live(), 0u);
 }
 
-// -------------------------------------------------------------------------------------------- allocate_recycled_batch
+// allocate_recycled_batch.
 
 TEST_P(Block, BatchIsOneAllocationAndOneRegistrationInStridesOf64) {
     const struct {

@@ -160,7 +160,7 @@ TYPED_TEST(CollectorsInit, TheSameAddressesAgain) {
     EXPECT_EQ(compat::errors(), 0u);
 }
 
-// ---------------------------------------------------------------------------------------------------- W22, PMU only
+// W22, PMU only.
 
 template <typename T> class CollectorsPmu : public CollectorsInit<T> {};
 using PmuCases =

@@ -140,7 +140,7 @@ TYPED_TEST(Collectors, ABufferThatIsQueuedAndCurrentIsFreedOnce) {
     finalize(h);
 }
 
-// ------------------------------------------------------------------------------------------------- started, unpressed
+// Started, unpressed.
 
 // Without watermarks above the supply nothing is allocated at run time, and without marks there is no freeze.
 template <typename T> class CollectorsCalm : public Collectors<T> {};
@@ -177,7 +177,7 @@ TYPED_TEST(CollectorsCalm, RunsAndRestarts) {
     }
 }
 
-// ---------------------------------------------------------------------------------------------------- under pressure
+// Under pressure.
 
 // No surplus, marks, watermarks, freezes, allocation at run time, thread numbers and levels that change from run to
 // run.
@@ -261,7 +261,7 @@ TYPED_TEST(CollectorsArgsDump, RefSkipW2AFullArenaWaitsForTheDisk) {
     finalize(h);
 }
 
-// ------------------------------------------------------------------------------------------------- true buffer sizes
+// True buffer sizes.
 
 template <typename T> class CollectorsTrueSize : public ::testing::Test {};
 using TrueSizeCases =

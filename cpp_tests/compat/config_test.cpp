@@ -225,7 +225,7 @@ TEST_F(Config, NonLiveRingsKeepTheirContentsToo) {
     EXPECT_EQ(manager.pop_recycled(0, 3), fake(2));
 }
 
-// ------------------------------------------------------------------------------------------------ kinds out of range
+// Kinds out of range.
 
 class BadKind : public LogTest, public ::testing::WithParamInterface<int> {
   protected:

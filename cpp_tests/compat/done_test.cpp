@@ -78,7 +78,7 @@ TEST_F(Done, RefW25_NullIsRefusedLikeAFullRing) {
     EXPECT_EQ(manager.recycled_count(0), 0u);
 }
 
-// -------------------------------------------------------------------------------------------------------- one shard
+// One shard.
 
 TEST_F(Done, DrainingOneShardKeepsOrderKindAndShard) {
     // A watermark elsewhere must not matter here.
@@ -137,7 +137,7 @@ TEST_F(Done, ABufferNobodyMappedIsAcceptedToo) {
     EXPECT_EQ(log_capture::total(), 0u);
 }
 
-// ------------------------------------------------------------------------------------------------------- all shards
+// All shards.
 
 TEST_F(Done, DrainingAllVisitsLiveShardsAscendingEachUntilEmpty) {
     // One lane is wanted, so its order shows the order of the visits.

@@ -56,7 +56,7 @@ class Free : public LogTest {
     std::unique_ptr<Manager> manager = std::make_unique<Manager>();
 };
 
-// ---------------------------------------------------------------------------------------------------- malloc shadows
+// Malloc shadows.
 
 TEST_F(Free, ShadowsAreFreedOnceByClearing) {
     Shadow mapped;
@@ -194,7 +194,7 @@ TEST_F(Free, RealMallocMemoryGoesBack) {
     manager->release_all_owned([](void *) { ADD_FAILURE(); });
 }
 
-// -------------------------------------------------------------------------------------------------------- free_buffer
+// free_buffer.
 
 TEST_F(Free, FreeingTheUnknownOrNullDoesNothing) {
     manager->register_mapping(fake(1), fake(101));
@@ -373,7 +373,7 @@ TEST_F(Free, OfManyThreadsOneFrees) {
     EXPECT_EQ(memory.bad_frees(), 0);
 }
 
-// ------------------------------------------------------------------------------------------------------------- claims
+// Claims.
 
 TEST_F(Free, ClaimsNeedAnOutputAndATrackedPointer) {
     manager->register_mapping(fake(1), fake(101));

@@ -78,7 +78,7 @@ INSTANTIATE_TEST_SUITE_P(All, Freeze,
 class FreezeCopied : public Freeze {};
 INSTANTIATE_TEST_SUITE_P(All, FreezeCopied, ::testing::Combine(::testing::Values(Sharing::kShadow), kGates), name_of);
 
-// ----------------------------------------------------------------------------------------------------- rows 1 and 2
+// Rows 1 and 2.
 
 TEST_P(Freeze, Row1ContentionOpensTheGateAndIsAcknowledged) {
     starve();
@@ -208,7 +208,7 @@ TEST_P(Freeze, TheSecondGateMayOpenLater) {
     EXPECT_EQ(warnings(), 1u);
 }
 
-// ------------------------------------------------------------------------------------------------------------ row 3
+// Row 3.
 
 TEST_P(FreezeCopied, Row3AnIdleTickCostsTwoReads) {
     bed_.record();
@@ -224,7 +224,7 @@ TEST_P(Freeze, Row3AnIdleTickRefillsNothing) {
     OddModule::observer = nullptr;
 }
 
-// ---------------------------------------------------------------------------------------------------- rows 4, 5, 6
+// Rows 4, 5, 6.
 
 TEST_P(FreezeCopied, Row4UnreadableTailsKeepItOpen) {
     open();
@@ -335,7 +335,7 @@ TEST_P(FreezeCopied, Row6AnUnreadableFreeHeadDoesNotHoldTheRelease) {
     EXPECT_GE(errors(), 1u);
 }
 
-// ----------------------------------------------------------------------------------------------------- rows 7 and 8
+// Rows 7 and 8.
 
 TEST_P(Freeze, Row7ThePredicateHoldsTheReleaseButNotTheRefill) {
     open();
@@ -435,7 +435,7 @@ TEST_P(Freeze, EveryMarkIsServedInTheEnd) {
     }
 }
 
-// ------------------------------------------------------------------------------------------- W16: failed word pushes
+// W16: failed word pushes.
 
 // The device is not parked until it sees the freeze, so its mark must stay and the push be repeated.
 TEST_P(FreezeCopied, RefW16AFreezeThatCouldNotBePushedIsPushedAgain) {

@@ -212,7 +212,7 @@ TEST_P(LifecycleCallbacksCopied, ABlockIsZeroedOnTheDeviceAndAFailureGivesItBack
     }
 }
 
-// ------------------------------------------------------------------------------------------------------- transfers
+// Transfers.
 
 // H16: a whole run with freezes pushes narrow words only, freeze words from one thread, and no stale device word.
 TEST_P(LifecycleCallbacksCopied, ARunPushesNarrowWordsOnlyAndGatesFromOneThread) {
@@ -305,7 +305,7 @@ TEST_P(LifecycleCallbacks, WithoutCopyCallbacksNothingIsCopied) {
     EXPECT_EQ(p.memory.count(Memory::Op::kToDevice) + p.memory.count(Memory::Op::kFromDevice), 0u);
 }
 
-// ------------------------------------------------------------------------------------------------------- predicate
+// Predicate.
 
 // Asked on every tick, freeze or not, before the state machine of that tick; the freeze waits for it.
 TEST_P(LifecycleCallbacks, ThePredicateHoldsTheReleaseAndIsAskedInIdleToo) {
@@ -338,7 +338,7 @@ TEST_P(LifecycleCallbacks, WithoutAPredicateAFreezeEndsOnItsOwn) {
     p.stop();
 }
 
-// ------------------------------------------------------------------------------------------------- W17, W18, W19, W5
+// W17, W18, W19, W5.
 
 // A gate that is open when stop comes is closed, whatever the predicate says; the contended word is the device's.
 TEST_P(LifecycleCallbacks, RefW17StopClosesAnOpenFreeze) {

@@ -152,7 +152,7 @@ TEST_P(LifecycleMemoryCopied, ARegistrationTakesPrecedenceOverAShadow) {
     sim::registered_memory() = &p_.memory;
 }
 
-// ---------------------------------------------------------------------------------------------- release_one_buffer
+// release_one_buffer.
 
 TEST_P(LifecycleMemory, EachAllocationIsReleasedOnceUnregisteredFirst) {
     void *view = nullptr;
@@ -249,7 +249,7 @@ TEST_P(LifecycleMemory, ItMayBeCalledFromWithinReleaseOwnedBuffers) {
     EXPECT_EQ(p_.memory.bad_frees(), 0);
 }
 
-// ------------------------------------------------------------------------------------------------------- W21, W22
+// W21, W22.
 
 TEST_P(LifecycleMemory, RefW21AClearedContextIsClearedInTheManagerToo) {
     p_.start();

@@ -145,7 +145,7 @@ TEST_P(LifecycleRun, RefSkipW17ALaneThatRunsDryIsNoNews) {
     p.expect_conserved();
 }
 
-// ----------------------------------------------------------------------------------------------------- bursts at stop
+// Bursts at stop.
 
 // All that was published before stop() is delivered, in order, whatever the size of the ready ring.
 template <uint32_t Ready, int Shards> void burst_at_stop(Sharing sharing) {
@@ -331,7 +331,7 @@ TEST_P(LifecycleRun, StopDoesNotWaitForANullEntry) {
     EXPECT_EQ(p.collector->record.total(), 4u);
 }
 
-// ---------------------------------------------------------------------------------------------------- idle timeout
+// Idle timeout.
 
 class LifecycleIdle : public LifecycleRun {};
 INSTANTIATE_TEST_SUITE_P(All, LifecycleIdle, ::testing::Values(Sharing::kIdentity), compat::SharingName());

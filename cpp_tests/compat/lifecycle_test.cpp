@@ -20,7 +20,7 @@ using Collector = sim::ShardCollector<WideModule>;
 using Plain = sim::PlainCollector<WideModule>;
 using Pipeline = sim::Pipeline<Collector, WideModule>;
 
-// ---------------------------------------------------------------------------------------------------- shape, defaults
+// Shape, defaults.
 
 TEST(LifecycleShape, MembersHaveTheNamesAndTypesThatUsersRelyOn) {
     using P = Plain;
@@ -107,7 +107,7 @@ TEST(LifecycleShape, ThreadNumbersBelowOneAreClampedForTheManagerWithAnError) {
     }
 }
 
-// ------------------------------------------------------------------------------------------------------------- start
+// start.
 
 class Lifecycle : public ::testing::TestWithParam<Sharing> {};
 INSTANTIATE_TEST_SUITE_P(All, Lifecycle, ::testing::Values(Sharing::kIdentity, Sharing::kMapped, Sharing::kShadow),
@@ -301,7 +301,7 @@ TEST_P(Lifecycle, ThreadsAreMadeInTheOrderOfTheirRoles) {
     EXPECT_EQ(by_role["collect"], (std::set<int>{4, 5, 6}));
 }
 
-// -------------------------------------------------------------------------------------------------------------- W20
+// W20.
 
 TEST_P(Lifecycle, RefSkipW20ASecondStartIsRefused) {
     Pipeline p(GetParam(), 2);
@@ -358,7 +358,7 @@ TEST_P(Lifecycle, RefSkipW20AFactoryWithoutAThreadLeavesNothingRunning) {
     EXPECT_EQ(p.threads.alive(), 0);
 }
 
-// ------------------------------------------------------------------------------------------------------------- stop
+// stop.
 
 TEST_P(Lifecycle, StopWithoutStartOnlySetsTheFlags) {
     Pipeline p(GetParam());

@@ -215,7 +215,7 @@ TEST_F(Mapping, ManyBlocksAndMappings) {
     }
 }
 
-// ---------------------------------------------------------------------------------------------------------- threads
+// Threads.
 
 TEST_F(Mapping, SeveralThreadsRegisterAtOnce) {
     constexpr uintptr_t kPerThread = 3000;

@@ -9,7 +9,7 @@
 
 namespace sim {
 
-// ------------------------------------------------------------------------------------------------------ the device
+// The device.
 
 // Device thread q: fills buffers of all kinds in turn for its instance q, as the device half of the contract (1.7) does
 // it. Waits are bounded in polls, not in time.
@@ -154,7 +154,7 @@ template <typename M> class DeviceThread {
     std::thread thread_;
 };
 
-// --------------------------------------------------------------------------------------------------------- threads
+// Threads.
 
 // Position in which the factory made the running thread; -1 on any other thread.
 inline int &factory_index() {
@@ -197,7 +197,7 @@ class Threads {
     std::shared_ptr<Counts> counts_ = std::make_shared<Counts>();
 };
 
-// ------------------------------------------------------------------------------------------------------- collectors
+// Collectors.
 
 struct Delivery {
     uint64_t sequence;
@@ -327,7 +327,7 @@ template <typename M> class PlainCollector : public profiling_common::ProfilerBa
     Record record;
 };
 
-// --------------------------------------------------------------------------------------------------------- pipeline
+// Pipeline.
 
 // A registration callback is a plain function; it reaches the memory of the pipeline under test through this.
 inline Memory *&registered_memory() {

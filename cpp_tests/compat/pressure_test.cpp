@@ -13,7 +13,7 @@ using sim::Verdict;
 
 namespace {
 
-// ------------------------------------------------------------------------------------------------------- geometries
+// Geometries.
 
 template <typename M> class PressureShapes : public ::testing::Test {};
 using Shapes =
@@ -123,7 +123,7 @@ TYPED_TEST(PressureShapes, RefSkipW2PlainThreadsOnAManagerThatNobodyStarted) {
     }
 }
 
-// ------------------------------------------------------------------------------------------------------------ faults
+// Faults.
 
 class Pressure : public ::testing::TestWithParam<Sharing> {};
 INSTANTIATE_TEST_SUITE_P(All, Pressure, ::testing::Values(Sharing::kIdentity, Sharing::kMapped, Sharing::kShadow),
@@ -209,7 +209,7 @@ TEST_P(Pressure, RefSkipW1AnAllocatorThatFailsNowAndThenIsNoHarm) {
     }
 }
 
-// ----------------------------------------------------------------------------------------------------- odd situations
+// Odd situations.
 
 // A lane that leaves an open push gate keeps a buffer that it has published, and may publish it again. Whatever is in
 // it then, nothing is touched out of bounds, nobody hangs, and each allocation is freed once at the end.

@@ -119,7 +119,7 @@ TEST_F(Ready, AnEmptyWaitEndsFalse) {
     EXPECT_LT(Clock::now() - start, std::chrono::seconds(20));
 }
 
-// ---------------------------------------------------------------------------------------------------- blocking push
+// Blocking push.
 
 TEST_F(Ready, ABlockingPushWithRoomStoresAtOnce) {
     for (uint64_t i = 0; i < kCapacity; ++i) {
@@ -204,7 +204,7 @@ TEST_F(Ready, EachShardWakesItsOwnProducer) {
     }
 }
 
-// ------------------------------------------------------------------------------------------------------- hand-offs
+// Hand-offs.
 
 // A ring of one: every hand-off needs the other side, both ways, and each side sleeps over and over. With a tick of
 // 100 ms instead of a wake-up this would take 200 s.
@@ -304,7 +304,7 @@ TEST(ReadyHandOff, ShardsRunSideBySide) {
     EXPECT_EQ(log_capture::total(), 0u);
 }
 
-// -------------------------------------------------------------------------------------------------- cost of waiting
+// Cost of waiting.
 
 double thread_cpu_seconds() {
     timespec spent{};

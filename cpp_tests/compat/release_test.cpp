@@ -53,7 +53,7 @@ class Release : public LogTest {
     Manager manager;
 };
 
-// ---------------------------------------------------------------------------------------------- release_owned_buffers
+// release_owned_buffers.
 
 // Every place of every shard holds buffers; two shards are not live any more by then.
 TEST_F(Release, OwnedBuffersComeInOrderFromAllShards) {
@@ -162,7 +162,7 @@ TEST_F(Release, RingsAreFullyUsableAfterwards) {
     }
 }
 
-// ------------------------------------------------------------------------------------------------------- re-entrancy
+// Re-entrancy.
 
 TEST_F(Release, TheCallbackMayAskTheManager) {
     ASSERT_EQ(manager.allocate_recycled_batch(0, 64, 3, 0), 3u);
@@ -240,7 +240,7 @@ TEST_F(Release, AnyCallableWillDo) {
     EXPECT_EQ(calls, 5u);
 }
 
-// ------------------------------------------------------------------------------------------------- release_all_owned
+// release_all_owned.
 
 TEST_F(Release, AllOwnedReachesEveryMappingAscending) {
     void *const high = reinterpret_cast<void *>(~uintptr_t{0} - 0xfff);
@@ -313,7 +313,7 @@ TEST_F(Release, AllOwnedDiscardsQueuesFirstOnAllShards) {
     EXPECT_EQ(owned(), Ptrs{});
 }
 
-// ---------------------------------------------------------------------------------------------------- clear_mappings
+// clear_mappings.
 
 TEST_F(Release, ClearingForgetsTablesAndCallsNothing) {
     void *const base = block(256);

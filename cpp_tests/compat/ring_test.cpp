@@ -236,7 +236,7 @@ TEST(RingContents, DoneInfosAndPointersFit) {
     EXPECT_EQ(ptr, nullptr);
 }
 
-// ------------------------------------------------------------------------------------------------------- RetiredPool
+// RetiredPool.
 
 TEST(Retired, Signatures) {
     static_assert(!std::is_copy_constructible<RetiredPool>::value && !std::is_copy_assignable<RetiredPool>::value, "");

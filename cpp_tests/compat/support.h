@@ -73,7 +73,7 @@ class LogTest : public ::testing::Test {
     void SetUp() override { log_capture::reset(); }
 };
 
-// ------------------------------------------------------------------------------------------------------------ modules
+// Modules.
 
 struct ReadyInfo {
     void *dev_buffer_ptr;
@@ -135,7 +135,7 @@ template <int N> using PmuLike = PoolModule<1, N, N == 4 ? 144 : 216, N == 4 ? 1
 template <int N> using ArgsDumpLike = PoolModule<1, N, N == 4 ? 64 : 80, N == 4 ? 32 : 40, N == 4 ? 32 : 40>;
 template <int N> using DepGenLike = PoolModule<1, 1, 8, N == 4 ? 16 : 20, N == 4 ? 16 : 20>;
 
-// ------------------------------------------------------------------------------------------------------------- memory
+// Memory.
 
 // Lets chosen calls of a callback fail; calls count from 1 since arm().
 class Fault {

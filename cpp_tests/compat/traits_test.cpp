@@ -89,7 +89,7 @@ static_assert(has_defaulted_second<ProfilerModuleHostQueueCapacity>(), "");
 static_assert(has_defaulted_second<ProfilerModuleHostPoolQueueCapacity>(), "");
 static_assert(has_defaulted_second<ProfilerModuleHostRecycledQueueCapacity>(), "");
 
-// --------------------------------------------------------------------------------------------------- warm target
+// Warm target.
 
 struct OneArgTarget : BareModule {
     static int recycled_warm_target(int kind) { return 10 + kind; }
@@ -130,7 +130,7 @@ TEST(WarmTarget, HelperRanksByItsLastParameter) {
     EXPECT_EQ(profiler_module_recycled_warm_target_impl<BareModule>(3, 4, 0), 0);
 }
 
-// ------------------------------------------------------------------------------------------ what the class asks for
+// What the class asks for.
 
 // Every function of the manager on a module without anything optional, its header and entry types incomplete.
 TEST(MinimalModule, EveryFunctionCompilesAndWorks) {
@@ -266,7 +266,7 @@ TYPED_TEST(InfoShapes, EveryByteArrivesAndThePointerIsReleased) {
     EXPECT_EQ(released, Ptrs{fake(77)});
 }
 
-// --------------------------------------------------------------------------------------- construction, destruction
+// Construction, destruction.
 
 using Odd = BufferPoolManager<OddModule>;
 

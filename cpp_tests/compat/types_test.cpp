@@ -163,7 +163,7 @@ TEST(EntrySiteType, IsAnAggregateInOrder) {
     }
 }
 
-// ------------------------------------------------------------------------------- ProfilerDerivedShardAwareCollector
+// ProfilerDerivedShardAwareCollector.
 
 struct OneArgument {
     void on_buffer_collected(const BareInfo &) {}

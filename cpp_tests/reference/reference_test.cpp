@@ -59,7 +59,7 @@ class LogTest : public ::testing::Test {
     }
 };
 
-// ---------------------------------------------------------------------------------------------------------- SpscRing
+// SpscRing.
 
 template <typename Capacity> class SpscRingTest : public ::testing::Test {};
 using Capacities = ::testing::Types<std::integral_constant<size_t, 1>, std::integral_constant<size_t, 3>,
@@ -152,7 +152,7 @@ TEST(SpscRingThreads, HandsOverEverythingInOrder) {
     EXPECT_TRUE(ring.empty());
 }
 
-// ------------------------------------------------------------------------------------------------------- RetiredPool
+// RetiredPool.
 
 TEST(RetiredPoolTest, IsLastInFirstOutAndGrows) {
     RetiredPool pool;
@@ -178,7 +178,7 @@ TEST(RetiredPoolTest, ClearForgets) {
     EXPECT_FALSE(pool.pop(out));
 }
 
-// ------------------------------------------------------------------------------------------------------------ traits
+// Traits.
 
 struct BareInfo {
     void *dev_buffer_ptr;
@@ -271,7 +271,7 @@ TEST(Traits, ShardAwareCollectorIsSeenFromOutside) {
     EXPECT_FALSE((ProfilerDerivedShardAwareCollector<Hidden, BareInfo>::value));
 }
 
-// ------------------------------------------------------------------------------------------- manager: queues and lanes
+// Manager: queues and lanes.
 
 class ManagerTest : public LogTest {
   protected:
@@ -484,7 +484,7 @@ TEST_F(ManagerTest, DrainOfOneDoneRingKeepsTheShard) {
     EXPECT_EQ(owned(), (Ptrs{fake(7), fake(6), fake(20)}));
 }
 
-// ------------------------------------------------------------------------------------------- manager: deficit routing
+// Manager: deficit routing.
 
 class RoutingTest : public ManagerTest {
   protected:
@@ -598,7 +598,7 @@ TEST_F(RoutingTest, NonLiveShardsGetNothing) {
     EXPECT_EQ(mgr_->recycled_count(0, 1), 2u);
 }
 
-// -------------------------------------------------------------------------------- manager: allocation and address
+// Manager: allocation and address.
 // tables
 
 TEST_F(ManagerTest, BatchIsOneBlockCarvedAtMultiplesOf64) {
@@ -764,7 +764,7 @@ TEST_F(ManagerTest, FreeBufferRespectsAForeignClaim) {
     EXPECT_EQ(mgr_->resolve_host_ptr(dev), dev);
 }
 
-// ---------------------------------------------------------------------------------------------------- manager: release
+// Manager: release.
 
 TEST_F(ManagerTest, ReleaseOwnedReportsEachBaseOnceInOrder) {
     use(identity_ops());
@@ -853,7 +853,7 @@ TEST_F(ManagerTest, DestructorCallsNothing) {
     EXPECT_EQ(memory_.live(), 1u);
 }
 
-// -------------------------------------------------------------------------------------------------- manager: transfers
+// Manager: transfers.
 
 class TransferTest : public ManagerTest {
   protected:
@@ -946,7 +946,7 @@ TEST_F(TransferTest, BufferCopiesDoNotNeedTheRegion) {
     EXPECT_EQ(calls_[1].size, 12u);
 }
 
-// --------------------------------------------------------------------------------------------------- InitRollbackGuard
+// InitRollbackGuard.
 
 TEST_F(ManagerTest, RollbackReleasesDirectPointersThenTheManager) {
     Ptrs released;
@@ -991,7 +991,7 @@ TEST_F(ManagerTest, RollbackWithoutReleaseFunctionStillClears) {
     EXPECT_EQ(mgr_->resolve_host_ptr(fake(1)), nullptr);
 }
 
-// ---------------------------------------------------------------------------------- algorithms, driven by hand, no
+// Algorithms, driven by hand, no.
 // threads
 
 template <typename Module> class AlgorithmFixture : public ::testing::TestWithParam<toy::Sharing> {
@@ -1625,7 +1625,7 @@ TEST_P(FreezeShadowTest, UnreadableTailsHoldTheRelease) {
     EXPECT_EQ(gates(), (Gates{0, 0}));
 }
 
-// -------------------------------------------------------------------------------------------------- ProfilerBase
+// ProfilerBase.
 // lifecycle
 
 // Collects what it is given; the framework protects one shard's record with the serial calls of that shard (H10).

@@ -50,7 +50,7 @@ struct DoneInfo {
     int kind;
 };
 
-// ------------------------------------------------------------------------------------------------ traits of a Module
+// Traits of a Module.
 
 template <typename Module, typename = void> struct ProfilerModuleMaxCollectorThreads {
     static constexpr int value = 1;
@@ -103,7 +103,7 @@ template <typename Module> int profiler_module_recycled_warm_target(int kind, in
     return profiler_module_recycled_warm_target_impl<Module>(kind, shard_count, 0);
 }
 
-// ------------------------------------------------------------------------------------------------------------- rings
+// Rings.
 
 // Ring of exactly `Capacity` items between one producer and one consumer.
 template <typename T, size_t Capacity> class SpscRing {
@@ -238,7 +238,7 @@ class RetiredPool {
     size_t capacity_ = 0;
 };
 
-// ----------------------------------------------------------------------------------------------------------- manager
+// Manager.
 
 namespace lanepipe_detail {
 
@@ -308,7 +308,7 @@ template <typename Module> class BufferPoolManager {
     // The pool behind the manager, for the layer above.
     lanepipe_pool_t *lanepipe_handle_() const { return pool_; }
 
-    // ------------------------------------------------------------------------------------------------ configuration
+    // Configuration.
 
     void set_memory_context(MemoryOps ops, void *shared_mem_dev, void *shared_mem_host, size_t shm_size,
                             int device_id) {
@@ -353,7 +353,7 @@ template <typename Module> class BufferPoolManager {
     void *shared_mem_host() const { return context_->shm_host; }
     int device_id() const { return context_->device_id; }
 
-    // -------------------------------------------------------------------------------------------------- ready rings
+    // Ready rings.
 
     bool push_to_ready(const ReadyBufferInfo &info, int shard_index = 0) {
         const Element element(info);
@@ -388,7 +388,7 @@ template <typename Module> class BufferPoolManager {
                                out);
     }
 
-    // --------------------------------------------------------------------------------------------------- done rings
+    // Done rings.
 
     bool notify_copy_done(void *dev_ptr, int kind, int shard_index = 0) {
         const lanepipe_buffer_t buffer = buffer_of(dev_ptr, kind);
@@ -424,7 +424,7 @@ template <typename Module> class BufferPoolManager {
         return moved;
     }
 
-    // ------------------------------------------------------------------------------- recycled lanes, parked buffers
+    // Recycled lanes, parked buffers.
 
     void *pop_recycled(int kind, int shard_index = 0) {
         lanepipe_buffer_t buffer;
@@ -481,7 +481,7 @@ template <typename Module> class BufferPoolManager {
         return true;
     }
 
-    // ------------------------------------------------------------------------------------- allocation and mappings
+    // Allocation and mappings.
 
     size_t allocate_recycled_batch(int kind, size_t buffer_size, int count, int shard_index = -1) {
         if (count <= 0 || buffer_size == 0) {
@@ -546,7 +546,7 @@ template <typename Module> class BufferPoolManager {
         return lanepipe_pool_claim(pool_, dev_ptr, release_ptr_out) == LANEPIPE_OK;
     }
 
-    // ---------------------------------------------------------------------------------------------------- transfers
+    // Transfers.
 
     int mirror_shm_from_device() {
         const Context &context = *context_;
@@ -584,7 +584,7 @@ template <typename Module> class BufferPoolManager {
         return copy ? copy(dev_dst, host_src, size) : 0;
     }
 
-    // ------------------------------------------------------------------------------------------------------ release
+    // Release.
 
     // Of what is in host queues, each allocation once.
     template <typename ReleaseFn> void release_owned_buffers(const ReleaseFn &release_fn) {
