@@ -15,11 +15,10 @@ use core::ptr;
 /// Looks at the ring before a sleep, which with its wake-up costs some microseconds, each with the hints that follow it.
 /// The time between two looks doubles: each look takes the line of the other side's index away from it, and a side that
 /// comes back to more than one element makes up for the wait. Models go to sleep at once.
-const LOOKS: &[u32] = if cfg!(all(test, loom)) { &[] } else { &[1, 2, 4, 8, 16, 32] };
-
-/// Looks after which the other threads have their turn. Where there are more threads than processors, the other side comes
+const LOOKS: &[u32] = if cfg!(all(test, loom)) { &[] } else { &[1, 2, 4, 8, 16, 32, TURN, TURN, TURN, TURN] };
+/// In place of hints: the other threads have their turn. Where there are more threads than processors, the other side comes
 /// to many elements in the meantime, and nobody needs to be woken.
-const TURNS: u32 = if cfg!(all(test, loom)) { 0 } else { 4 };
+const TURN: u32 = 0;
 
 const HEADER: usize = size_of::<Buffer>();
 
@@ -434,15 +433,12 @@ fn wait<R>(event: &EventCount, deadline: u64, mut condition: impl FnMut() -> Opt
         if let Some(value) = condition() {
             return Ok(value);
         }
+        if *hints == TURN {
+            step_aside();
+        }
         for _ in 0..*hints {
             relax();
         }
-    }
-    for _ in 0..TURNS {
-        if let Some(value) = condition() {
-            return Ok(value);
-        }
-        step_aside();
     }
     event.wait_until(deadline, 0, condition)
 }
