@@ -77,4 +77,29 @@ TEST(LifecycleEdgesDeathTest, ADestructorThatForgetsStopEndsTheProcess) {
         "");
 }
 
+// The trace of a rollback with a function that undoes registrations, if the guard takes one.
+template <typename Manager> std::string rollback_trace(Manager &manager) {
+    using Guard = profiling_common::InitRollbackGuard<Manager>;
+    using Function = typename Guard::ReleaseFn;
+    std::string trace;
+    if constexpr (std::is_constructible<Guard, Manager &, Function, Function>::value) {
+        const auto append = [&trace](const char *text) {
+            return [&trace, text](void *ptr) {
+                trace += text + std::to_string(compat::address(ptr));
+                return 0;
+            };
+        };
+        Guard guard(manager, append(" free "), append(" unregister "));
+        manager.register_mapping(reinterpret_cast<void *>(64), reinterpret_cast<void *>(640));
+        guard.add_direct_ptr(reinterpret_cast<void *>(32));
+    }
+    return trace;
+}
+
+// New users get what the old signature has no room for.
+TEST(LifecycleEdgesAlone, RefW24ARollbackUnregistersBeforeItFrees) {
+    profiling_common::BufferPoolManager<Module> manager;
+    EXPECT_EQ(rollback_trace(manager), " unregister 32 free 32 unregister 64 free 64");
+}
+
 } // namespace

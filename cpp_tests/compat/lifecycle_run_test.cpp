@@ -8,6 +8,7 @@ using log_capture::Level;
 using sim::Delivery;
 using sim::eventually;
 using sim::kRows;
+using sim::load;
 using sim::Sharing;
 using sim::WideModule;
 
@@ -93,6 +94,57 @@ TEST_P(LifecycleRun, RestartsGoOnWhereTheDeviceIs) {
     p.expect_conserved();
 }
 
+// H11: a buffer goes nowhere before its callback has returned, however often the replenish thread looks for work.
+TEST_P(LifecycleRun, ABufferIsBackOnlyAfterItsCallback) {
+    Pipeline p(GetParam(), 1);
+    p.supply(4);
+    std::atomic<int> calls{0};
+    std::atomic<size_t> back_early{0};
+    p.collector->record.hook = [&](const sim::ReadyInfo &, int) {
+        if (calls++ != 0) {
+            return;
+        }
+        const uint64_t asked = p.collector->predicate_calls;
+        EXPECT_TRUE(eventually([&] { return p.collector->predicate_calls > asked + 3; }));
+        back_early = p.collector->manager().recycled_count(0, 0) + p.free_fill(0, 0);
+    };
+    p.start();
+    // The whole pool: nothing is in a lane or a free queue unless it comes back.
+    EXPECT_EQ(p.burst(0), 4u);
+    EXPECT_TRUE(eventually([&] { return p.collector->record.total() == 4; }));
+    p.stop();
+    EXPECT_EQ(back_early, 0u);
+    p.expect_delivered({4});
+}
+
+// H38: a lane that runs dry is an everyday matter. In the C++ runtime nobody serves it once its device waits.
+TEST_P(LifecycleRun, RefSkipW17ALaneThatRunsDryIsNoNews) {
+    Pipeline p(GetParam(), 1);
+    p.supply(4);
+    std::atomic<bool> go_on{false};
+    p.collector->record.hook = [&](const sim::ReadyInfo &, int) {
+        EXPECT_TRUE(eventually([&] { return go_on.load(); }));
+    };
+    p.start();
+    uint64_t published = 0;
+    for (int round = 0; round < 5; ++round) {
+        go_on = false;
+        const uint64_t now = p.burst(0, published);
+        EXPECT_NE(now, 0u);
+        published += now;
+        // The drain thread has looked for buffers by then, and found at most what it did not need before.
+        EXPECT_TRUE(eventually([&] { return load(p.dev->queue_heads[0]) == load(p.dev->queue_tails[0]); }));
+        const uint64_t asked = p.collector->predicate_calls;
+        EXPECT_TRUE(eventually([&] { return p.collector->predicate_calls > asked + 3; }));
+        go_on = true;
+        EXPECT_TRUE(eventually([&] { return p.collector->record.total() == published && p.free_fill(0, 0) != 0; }));
+    }
+    p.stop();
+    EXPECT_EQ(log_capture::total(), 0u);
+    p.expect_delivered({published});
+    p.expect_conserved();
+}
+
 // ----------------------------------------------------------------------------------------------------- bursts at stop
 
 // All that was published before stop() is delivered, in order, whatever the size of the ready ring.
@@ -172,7 +224,10 @@ TEST_P(LifecycleRun, StopRightAfterABurst) {
         p.stop();
         p.expect_delivered(counts);
     }
-    EXPECT_EQ(counts, std::vector<uint64_t>(kRows, 40));
+    for (const uint64_t count : counts) {
+        // More where a buffer came back before the burst was over.
+        EXPECT_GE(count, 40u);
+    }
     EXPECT_EQ(errors(), 0u);
     p.expect_conserved();
 }

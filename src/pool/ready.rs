@@ -9,13 +9,16 @@ use super::Buffer;
 use crate::event::{EventCount, WaitEnd};
 use crate::ring::OwnedByteRing;
 use crate::status::Status;
-use crate::sync::relax;
+use crate::sync::{relax, step_aside};
 use core::ptr;
 
 /// Looks at the ring before a sleep, which with its wake-up costs some microseconds, each with the hints that follow it.
 /// The time between two looks doubles: each look takes the line of the other side's index away from it, and a side that
 /// comes back to more than one element makes up for the wait. Models go to sleep at once.
-const LOOKS: &[u32] = if cfg!(all(test, loom)) { &[] } else { &[1, 2, 4, 8, 16, 32] };
+const LOOKS: &[u32] = if cfg!(all(test, loom)) { &[] } else { &[1, 2, 4, 8, 16, 32, TURN, TURN, TURN, TURN] };
+/// In place of hints: the other threads have their turn. Where there are more threads than processors, the other side comes
+/// to many elements in the meantime, and nobody needs to be woken.
+const TURN: u32 = 0;
 
 const HEADER: usize = size_of::<Buffer>();
 
@@ -429,6 +432,9 @@ fn wait<R>(event: &EventCount, deadline: u64, mut condition: impl FnMut() -> Opt
     for hints in LOOKS {
         if let Some(value) = condition() {
             return Ok(value);
+        }
+        if *hints == TURN {
+            step_aside();
         }
         for _ in 0..*hints {
             relax();

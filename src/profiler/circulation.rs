@@ -3,8 +3,9 @@
 //! A drain thread whose lane is dry while a free queue stands empty raises demand: it stores the lane's demand word, then
 //! notifies the replenish thread, and before it sleeps it looks at the lane once more. The replenish thread serves
 //! demand first and notifies the drain thread of every lane with demand that it pushed to ([`Circulation::order_push`]).
-//! A collect thread does not notify for every done buffer: only when it is about to sleep, when enough have gathered, or
-//! when some lane starves ([`Circulation::after_done`]).
+//! A collect thread does not notify for every done buffer: only when its ring is empty, when enough have gathered, or when
+//! some lane starves ([`Circulation::after_done`]), and even then not before it has collected what else is there, as long
+//! as that goes fast. It never sleeps on done buffers of which nobody was told.
 
 use super::stats::Counter;
 use crate::event::EventCount;
@@ -12,6 +13,8 @@ use crate::pool::Pool;
 use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use crate::sync::{CachePadded, Edge};
 
+const D1: Edge = Edge::new("profiler.D1", Ordering::Release);
+const D2: Edge = Edge::new("profiler.D2", Ordering::Acquire);
 const Q1: Edge = Edge::new("profiler.Q1", Ordering::SeqCst);
 const C1: Edge = Edge::new("profiler.C1", Ordering::SeqCst);
 const R1: Edge = Edge::new("profiler.R1", Ordering::Release);
@@ -74,8 +77,15 @@ impl Circulation {
         self.converted[to as usize].fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Buffers of `kind` that ever were in host hands in this run. Replenish thread; exact once it has seen the demand
-    /// of the last thread that entered one.
+    /// A lane's demand. Who sees it raised finds in [`Circulation::entered`] what the drain thread had taken before.
+    /// Replenish thread.
+    pub(super) fn demand(word: &AtomicU32) -> u32 {
+        // [D2] Acquire: pairs with [D1].
+        word.load(D2.order())
+    }
+
+    /// Buffers of `kind` that ever were in host hands in this run. Replenish thread; exact for the lanes whose demand it has
+    /// loaded before.
     pub(super) fn entered(&self, kind: u32) -> u64 {
         let lanes = self.entered.iter().skip(kind as usize).step_by(self.kinds());
         let entered = self.initial[kind as usize] + lanes.map(Counter::get).sum::<u64>();
@@ -84,15 +94,19 @@ impl Circulation {
         entered.saturating_add_signed(converted)
     }
 
-    /// Sets the demand of a lane from `before` to `now` free queues, and wakes the replenish thread if it grew. Drain
-    /// thread of the lane's shard.
-    pub(super) fn set_demand(&self, demand: &AtomicU32, before: u32, now: u32) {
-        // Relaxed: `event.N1` orders these before the look at the waiters, and `event.W1` before this thread's own
-        // last look at the lane.
-        demand.store(now, Ordering::Relaxed);
+    /// Sets the demand of a lane from `before` to `now` free queues, and wakes the replenish thread if it grew, unless a
+    /// buffer of the lane's kind is `coming`: one that the caller delivers afterwards, and that brings the demand to the
+    /// replenish thread's notice when it gets there. Drain thread of the lane's shard.
+    pub(super) fn set_demand(&self, demand: &AtomicU32, before: u32, now: u32, coming: bool) {
+        // `event.N1` orders these before the look at the waiters, and `event.W1` before this thread's own
+        // last look at the lane. A coming buffer passes three rings, whose edges order them before the thread that routes it.
+        // [D1] Release: pairs with [D2].
+        demand.store(now, D1.order());
         if now > before {
             self.starving.fetch_add(now - before, Ordering::Relaxed);
-            self.raise();
+            if !coming {
+                self.raise();
+            }
         } else {
             self.starving.fetch_sub(before - now, Ordering::Relaxed);
         }

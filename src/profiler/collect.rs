@@ -5,7 +5,9 @@ use crate::event::{Deadline, WaitEnd, now};
 use crate::pool::Buffer;
 
 /// Done buffers that gather before the replenish thread is woken without need.
-const WAKE_AT: usize = 8;
+const WAKE_AT: usize = 32;
+/// A batch that took no longer to collect, in nanoseconds, lets a starved lane wait for the next one that is there already.
+const FAST: u64 = 10_000;
 
 pub(super) fn run(run: &Run, shard: u32) {
     let pool = &run.pool;
@@ -31,6 +33,8 @@ pub(super) fn run(run: &Run, shard: u32) {
             }
         };
         let batch = &mut buffers[..count];
+        // Only where somebody starves is it worth a look at the clock.
+        let begun = run.circulation.any_starving().then(now);
         run.config.hooks.collect(shard, batch, payloads);
         stats.collected.add(count as u64);
         stats.collect_calls.add(1);
@@ -52,7 +56,10 @@ pub(super) fn run(run: &Run, shard: u32) {
             run.circulation.nudge();
         }
         let urgent = pushed < batch.len() || ring.is_empty() || pool.done_len(shard) >= wake_at;
-        run.circulation.after_done(urgent);
+        let fast = begun.is_some_and(|begun| now().saturating_sub(begun) <= FAST);
+        if urgent || !fast {
+            run.circulation.after_done(urgent);
+        }
         if run.config.idle_ns != 0 {
             idle_at = now().saturating_add(run.config.idle_ns);
         }

@@ -14,11 +14,12 @@ use crate::pool::ledger::Place;
 use crate::pool::{Buffer, MAX_PAYLOAD};
 use crate::status::Status;
 use crate::sync::atomic::Ordering;
-use crate::sync::relax;
+use crate::sync::{relax, step_aside};
 use core::mem::MaybeUninit;
 
-/// Looks at the tails before a sleep.
-const IDLE_SCANS: u32 = 64;
+/// Looks at the tails before a sleep; after the first few of them the other threads have their turn.
+const IDLE_SCANS: u32 = 9;
+const EAGER_SCANS: u32 = 8;
 /// Scans that find the same entry without an address before it is skipped.
 const NULL_SCANS: u32 = 64;
 
@@ -120,7 +121,11 @@ impl Drain {
                 idle_scans = 0;
             } else if idle_scans < IDLE_SCANS && !self.retry {
                 idle_scans += 1;
-                relax();
+                if idle_scans <= EAGER_SCANS {
+                    relax();
+                } else {
+                    step_aside();
+                }
             } else {
                 self.sleep(run);
                 idle_scans = IDLE_SCANS;
@@ -128,7 +133,7 @@ impl Drain {
         }
         self.last_pass(run, &mut scratch);
         self.starving.clear();
-        self.store_demand(run);
+        self.store_demand(run, 0);
     }
 
     /// Takes note of the free queues of the shard that somebody else left empty.
@@ -138,7 +143,7 @@ impl Drain {
                 self.starving.push(number);
             }
         }
-        self.store_demand(run);
+        self.store_demand(run, 0);
     }
 
     /// Sleeps until the sentinel announces a tail, a starved lane gets a buffer, or the run ends; no longer than the
@@ -332,7 +337,12 @@ impl Drain {
         if refill[..count].contains(&REJECT) {
             self.serve_unknown(run, number);
         }
-        self.store_demand(run);
+        // What is about to be delivered comes back, and then finds whom it is for: nobody has to be woken before, unless
+        // there are others to be had meanwhile.
+        let spare = |kind| run.pool.recycled_total(kind) != 0;
+        let coming = buffers[..delivered].iter().filter(|buffer| !spare(buffer.kind));
+        let coming = coming.fold(0, |kinds, buffer| kinds | 1 << buffer.kind);
+        self.store_demand(run, if run.config.eager { 0 } else { coming });
         self.deliver(run, number, &buffers[..delivered], payloads.as_ptr());
     }
 
@@ -496,7 +506,7 @@ impl Drain {
             // Who is served leaves the list.
             position += usize::from(self.starving.get(position) == Some(&instance));
         }
-        self.store_demand(run);
+        self.store_demand(run, 0);
         served
     }
 
@@ -555,15 +565,16 @@ impl Drain {
         }
     }
 
-    /// Stores the demand words of the shard's lanes where they changed.
-    fn store_demand(&mut self, run: &Run) {
+    /// Stores the demand words of the shard's lanes where they changed. Of the kinds in `coming` the caller holds a buffer
+    /// that it delivers next.
+    fn store_demand(&mut self, run: &Run, coming: u64) {
         for kind in 0..self.demand.len() {
             let before = self.demand[kind];
             let now = self.starving.iter().filter(|at| kind_of(run, **at) as usize == kind).count() as u32;
             if now != before {
                 self.demand[kind] = now;
                 let word = run.pool.demand(self.shard as usize, kind as u32);
-                run.circulation.set_demand(word, before, now);
+                run.circulation.set_demand(word, before, now, coming >> kind & 1 != 0);
             }
         }
     }

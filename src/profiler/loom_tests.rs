@@ -45,6 +45,7 @@ struct Shard {
     demand: AtomicU32,
     drain_event: EventCount,
     lane: Ring<u64>,
+    ready: Ring<u64>,
     done: Ring<u64>,
 }
 
@@ -55,6 +56,7 @@ impl Shard {
             demand: AtomicU32::new(0),
             drain_event: EventCount::new(),
             lane: Ring::new(1).unwrap(),
+            ready: Ring::new(1).unwrap(),
             done: Ring::new(1).unwrap(),
         })
     }
@@ -65,11 +67,11 @@ impl Shard {
         loop {
             // SAFETY: the model has one drain thread.
             if let Some(buffer) = unsafe { self.lane.pop() } {
-                self.circulation.set_demand(&self.demand, u32::from(demanded), 0);
+                self.circulation.set_demand(&self.demand, u32::from(demanded), 0, false);
                 return buffer;
             }
             if !demanded {
-                self.circulation.set_demand(&self.demand, 0, 1);
+                self.circulation.set_demand(&self.demand, 0, 1, false);
                 demanded = true;
             }
             let _ = self.drain_event.wait_until(Deadline::NEVER, 0, || (!self.lane.is_empty()).then_some(()));
@@ -128,7 +130,7 @@ fn done_while_starving() {
     };
     let drain = {
         let shard = shard.clone();
-        thread::spawn(move || shard.circulation.set_demand(&shard.demand, 0, 1))
+        thread::spawn(move || shard.circulation.set_demand(&shard.demand, 0, 1, false))
     };
     // SAFETY: the model has one collect thread.
     assert!(unsafe { shard.done.push(&7) });
@@ -160,7 +162,7 @@ fn demand_raised() {
             }
         })
     };
-    shard.circulation.set_demand(&shard.demand, 0, 1);
+    shard.circulation.set_demand(&shard.demand, 0, 1, false);
     replenish.join().unwrap();
 }
 
@@ -169,6 +171,72 @@ fn loom_demand_raised() {
     check(3, demand_raised);
     must_fail("profiler.R1", 3, demand_raised);
     must_fail("profiler.R2", 3, demand_raised);
+}
+
+/// Whoever sees a lane's demand sees the buffers that its drain thread took before, and does not allocate beside them.
+fn demand_after_entering() {
+    let shard = Shard::new();
+    let drain = {
+        let shard = shard.clone();
+        thread::spawn(move || {
+            shard.circulation.enter(0, 0, 1);
+            shard.circulation.set_demand(&shard.demand, 0, 1, true);
+        })
+    };
+    if Circulation::demand(&shard.demand) != 0 {
+        assert_eq!(shard.circulation.entered(0), 1, "demand was seen, what comes was not");
+    }
+    drain.join().unwrap();
+}
+
+#[test]
+fn loom_demand_after_entering() {
+    check(3, demand_after_entering);
+    must_fail("profiler.D1", 3, demand_after_entering);
+    must_fail("profiler.D2", 3, demand_after_entering);
+}
+
+/// The drain thread raises demand while it holds a buffer, wakes nobody for it, and delivers the buffer: when that one
+/// comes by, it is for this lane.
+fn starved_with_one_coming() {
+    let shard = Shard::new();
+    let replenish = {
+        let shard = shard.clone();
+        thread::spawn(move || {
+            let buffer = shard.await_done();
+            assert_eq!(Circulation::demand(&shard.demand), 1, "the buffer came before the demand");
+            shard.supply(buffer);
+        })
+    };
+    let collect = {
+        let shard = shard.clone();
+        thread::spawn(move || {
+            let buffer = loop {
+                // SAFETY: the model has one collect thread.
+                match unsafe { shard.ready.pop() } {
+                    Some(buffer) => break buffer,
+                    None => thread::yield_now(),
+                }
+            };
+            // SAFETY: as above.
+            assert!(unsafe { shard.done.push(&buffer) });
+            shard.circulation.after_done(true);
+        })
+    };
+    shard.circulation.set_demand(&shard.demand, 0, 1, true);
+    // SAFETY: the model has one drain thread, this one.
+    assert!(unsafe { shard.ready.push(&7) });
+    let _ = shard.drain_event.wait_until(Deadline::NEVER, 0, || (!shard.lane.is_empty()).then_some(()));
+    // SAFETY: as above.
+    assert_eq!(unsafe { shard.lane.pop() }, Some(7));
+    collect.join().unwrap();
+    replenish.join().unwrap();
+}
+
+#[test]
+fn loom_starved_with_one_coming() {
+    check(2, starved_with_one_coming);
+    must_fail("ring.P1", 2, starved_with_one_coming);
 }
 
 /// One buffer from the collect thread through done ring and lane into a device free queue, while the drain thread

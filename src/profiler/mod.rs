@@ -19,6 +19,8 @@
 //! | `profiler.S2` | `profiler.S1` | intake thread: acquire of the stop flag | the same | `loom_stop_sees_everything` |
 //! | `profiler.R1` | raiser of demand, or who parks a buffer: release of the count of raises | `profiler.R2` | the demand, the parked buffer | `loom_demand_raised` |
 //! | `profiler.R2` | `profiler.R1` | replenish: acquire of the count, before it looks for work | the same | `loom_demand_raised` |
+//! | `profiler.D1` | drain: buffers entered; release of the lane's demand | `profiler.D2` | the number of buffers that come back | `loom_demand_after_entering` |
+//! | `profiler.D2` | `profiler.D1` | replenish: acquire of the demand, before it counts what comes back | the same | `loom_demand_after_entering` |
 //! | `profiler.H1` | replenish: release of the count of hand-overs | `profiler.H2` | marks of the free queues handed over | `loom_hand_over` |
 //! | `profiler.H2` | `profiler.H1` | drain: acquire of the count, before it looks for marks | the same | `loom_hand_over` |
 //! | `profiler.C1` | collect: done push; fence; load starving | drain: store starving; `event.N1`; replenish: `event.W1`; look at the done rings | a done buffer while a lane starves | `loom_done_while_starving` |

@@ -2,6 +2,7 @@
 //! does the sentinel's work where there is no sentinel thread.
 
 use super::backpressure::{Backpressure, order_hand_over};
+use super::circulation::Circulation;
 use super::config::Role;
 use super::instances::Served;
 use super::refill::Refill;
@@ -14,12 +15,15 @@ use crate::log;
 use crate::pool::Buffer;
 use crate::status::Status;
 use crate::sync::atomic::Ordering;
-use crate::sync::{RawWord32, Word32};
+use crate::sync::{RawWord32, Word32, step_aside};
 
 type Driver<'a> = Backpressure<'a, RawWord32, RawWords64, SharedLink>;
 
 /// Tries of transfers at the end of a run.
 pub(super) const LAST_TRIES: u32 = 3;
+
+/// Rounds without work before a sleep, each after the other threads had their turn.
+const IDLE_ROUNDS: u32 = 4;
 
 pub(super) struct Replenish {
     /// Buffers that went back to a lane, per kind.
@@ -52,6 +56,7 @@ impl Replenish {
         if self.sentinel.is_some() || self.drives_gates {
             tighten_timer_slack();
         }
+        let mut idle_rounds = 0;
         while !run.circulation.stopped() {
             let raised = run.circulation.raised();
             let next_poll = self.sentinel.as_mut().map_or(Deadline::NEVER, |sentinel| sentinel.poll(run));
@@ -59,6 +64,12 @@ impl Replenish {
             let again = self.allocate(run);
             let gates_busy = self.drives_gates && self.drive_gates(run);
             if moved || again {
+                idle_rounds = 0;
+                continue;
+            }
+            if idle_rounds < IDLE_ROUNDS {
+                idle_rounds += 1;
+                step_aside();
                 continue;
             }
             let mut deadline = next_poll;
@@ -102,7 +113,6 @@ impl Replenish {
             if run.instances.buffer_size(kind) == 0 {
                 continue;
             }
-            let in_flight = self.in_flight(run, kind);
             let in_lanes = run.pool.recycled_total(kind) as u64;
             let warm = u64::from(config.warm_target) * u64::from(run.shards);
             let capacity = run.pool.config().recycled_capacity;
@@ -110,10 +120,10 @@ impl Replenish {
             let least = if run.config.eager { run.instances.slot_count(kind) } else { config.batch_size };
             for shard in 0..run.shards {
                 let present = run.pool.recycled_len(shard, kind) as u32;
-                let demand = run.pool.demand(shard as usize, kind).load(Ordering::Relaxed);
-                let wanted = if present < target && (run.config.eager || in_lanes + in_flight < warm) {
+                let demand = Circulation::demand(run.pool.demand(shard as usize, kind));
+                let wanted = if present < target && (run.config.eager || in_lanes + self.in_flight(run, kind) < warm) {
                     (target - present).max(least)
-                } else if demand > present && in_flight == 0 {
+                } else if demand > present && self.in_flight(run, kind) == 0 {
                     config.batch_size
                 } else {
                     0

@@ -65,3 +65,13 @@ pub fn relax() {
     #[cfg(not(all(test, loom)))]
     core::hint::spin_loop();
 }
+
+/// Lets other threads run that wait for a processor: what the caller waits for may be theirs to do. Under a loom model as
+/// [`relax`].
+#[cfg(feature = "std")]
+pub fn step_aside() {
+    #[cfg(all(test, loom))]
+    loom::thread::yield_now();
+    #[cfg(not(all(test, loom)))]
+    std::thread::yield_now();
+}

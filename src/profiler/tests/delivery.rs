@@ -1,7 +1,7 @@
 //! Random geometries and faults: everything is delivered once, in order, and accounted for.
 
 use super::harness::Harness;
-use super::world::Plan;
+use super::world::{Plan, wait_for};
 use proptest::prelude::*;
 
 fn geometry() -> impl Strategy<Value = Plan> {
@@ -140,6 +140,7 @@ fn idle_runs_cost_no_buffers() {
     harness.publish(20);
     harness.stop();
     harness.start();
+    wait_for("the watermarks", || harness.pool.recycled_total(0) >= 2 * 2);
     harness.stop();
     let tracked = harness.pool.tracked(0);
     for _ in 0..200 {

@@ -141,8 +141,8 @@ inline uint32_t shard_of(int index) { return index < 0 ? 0u : static_cast<uint32
 // A thread of a profiler. Its body may outlive the attempt to start it.
 class Worker {
   public:
-    Worker(uint32_t role, uint32_t shard, lanepipe_thread_entry_fn_t entry, void *argument)
-        : role(role), shard(shard), entry_(entry), argument_(argument) {}
+    Worker(uint32_t its_role, uint32_t its_shard, lanepipe_thread_entry_fn_t entry, void *argument)
+        : role(its_role), shard(its_shard), entry_(entry), argument_(argument) {}
 
     // The body.
     void run() {
