@@ -208,7 +208,7 @@ TEST_F(Done, AFullOriginLosesNothing) {
 
 // The producer of a done ring, its consumer and the consumers of the lanes at work at once.
 TEST_F(Done, CollectorsReplenishAndDrainsRunConcurrently) {
-    constexpr uintptr_t kPerShard = 4000;
+    constexpr uintptr_t kPerShard = 1000;
     std::atomic<bool> finished{false};
     std::vector<std::thread> threads;
     std::vector<Ptrs> taken(4);

@@ -186,7 +186,7 @@ TEST_F(Lanes, AnyThreadMayRetire) {
 
 // The lane's consumer polls its size while the producer works: what it counted is there.
 TEST_F(Lanes, TheConsumerCanTrustItsCount) {
-    constexpr uintptr_t kItems = 20000;
+    constexpr uintptr_t kItems = 3000;
     std::thread producer([this] {
         for (uintptr_t i = 1; i <= kItems;) {
             if (manager.recycled_count(1, 2) < kLaneCapacity) {

@@ -246,7 +246,7 @@ TEST_F(Mapping, SeveralThreadsRegisterAtOnce) {
 // Lookups of what is known stay right while blocks and mappings are added, and what was registered before a hand-over
 // through a ready ring is known to the thread that receives it.
 TEST_F(Mapping, RefSkipW1_LookupsAreRightWhileMappingsAreAdded) {
-    constexpr uintptr_t kAdded = 6000;
+    constexpr uintptr_t kAdded = 3000;
     const auto device = [](uintptr_t n) { return reinterpret_cast<void *>(0x10000000 + n * 0x1000); };
     const auto host = [](uintptr_t n) { return reinterpret_cast<void *>(0x7000000000 + n * 0x1000); };
     MemoryOps ops;

@@ -403,10 +403,11 @@ template <typename C, typename M> class Pipeline : public Rig<M> {
     void start() { collector->start(threads.factory()); }
     void stop() { collector->stop(); }
 
-    // Publishes what the free queue of kind 0 holds without waiting for anybody, as far as the ready queue has room.
+    // Publishes a free queue's worth of buffers of kind 0 without waiting for anybody, as far as there are buffers and
+    // room in the ready queue.
     uint64_t burst(int q, uint64_t first = 0) {
         uint64_t published = 0;
-        while (!this->ready_full(q)) {
+        while (published < M::kSlotCount && !this->ready_full(q)) {
             void *const buffer = this->take_free(0, q);
             if (buffer == nullptr) {
                 break;

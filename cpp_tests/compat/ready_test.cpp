@@ -227,14 +227,15 @@ TEST(ReadyHandOff, TwoThousandNeedNoTick) {
     }
     producer.join();
     EXPECT_EQ(misplaced, 0u);
-    EXPECT_LT(Clock::now() - start, std::chrono::seconds(20));
+    EXPECT_LT(Clock::now() - start, kItems * milliseconds(50));
 }
 
 // Ping and pong over two shards, one item in flight, with pauses that sweep the instant between the waiter's last look
-// and its sleep. A wait lasts up to 30 s, so one lost wake-up takes longer than everything else together.
+// and its sleep. A lost wake-up leaves its waiter asleep for 30 s; no load on the machine makes a single wait that
+// long.
 TEST(ReadyHandOff, RefSkipW6_NoWakeUpIsLost) {
     using Pair = PoolModule<1, 2, 1, 1, 1>;
-    constexpr uint64_t kRounds = 30000;
+    constexpr uint64_t kRounds = 10000;
     static constexpr milliseconds kWait{30000};
     BufferPoolManager<Pair> manager;
     const auto pause = [](uint64_t seed) {
@@ -242,12 +243,16 @@ TEST(ReadyHandOff, RefSkipW6_NoWakeUpIsLost) {
             std::atomic_signal_fence(std::memory_order_seq_cst);
         }
     };
-    std::atomic<uint64_t> timeouts{0};
-    const auto start = Clock::now();
-    std::thread echo([&manager, &timeouts, &pause] {
+    std::atomic<uint64_t> lost{0};
+    const auto wait = [&manager, &lost](ReadyInfo &item, int shard) {
+        const auto start = Clock::now();
+        const bool popped = manager.wait_pop_ready(item, kWait, shard);
+        lost += popped && Clock::now() - start < kWait ? 0 : 1;
+    };
+    std::thread echo([&manager, &pause, &wait] {
         ReadyInfo item{};
         for (uint64_t i = 0; i < kRounds; ++i) {
-            timeouts += manager.wait_pop_ready(item, kWait, 0) ? 0 : 1;
+            wait(item, 0);
             pause(3 * i);
             manager.wait_push_to_ready(item, 1);
         }
@@ -257,18 +262,17 @@ TEST(ReadyHandOff, RefSkipW6_NoWakeUpIsLost) {
         pause(i);
         manager.wait_push_to_ready(info(fake(1), i), 0);
         ReadyInfo item{};
-        timeouts += manager.wait_pop_ready(item, kWait, 1) ? 0 : 1;
+        wait(item, 1);
         misplaced += item.sequence != i ? 1 : 0;
     }
     echo.join();
-    EXPECT_EQ(timeouts, 0u);
+    EXPECT_EQ(lost, 0u);
     EXPECT_EQ(misplaced, 0u);
-    EXPECT_LT(Clock::now() - start, kWait);
 }
 
 // Producers and consumers of all shards at once, in a ring smaller than the bursts: each shard's stream stays whole.
 TEST(ReadyHandOff, ShardsRunSideBySide) {
-    constexpr uint64_t kItems = 3000;
+    constexpr uint64_t kItems = 1000;
     Manager manager;
     log_capture::reset();
     std::vector<std::thread> threads;

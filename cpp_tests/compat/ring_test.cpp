@@ -126,7 +126,7 @@ TYPED_TEST(Ring, ClearLeavesRoomForAllFromAnyFill) {
 // consumer's pop succeeds. A third thread sees sizes within bounds.
 TYPED_TEST(Ring, TwoThreadsKeepOrderAndTheirOwnAnswersHold) {
     constexpr size_t kCapacity = TypeParam::value;
-    constexpr size_t kItems = kCapacity < 16 ? 20000 : 200000;
+    constexpr size_t kItems = kCapacity < 16 ? 2000 : 60000;
     auto &ring = *this->ring;
     std::atomic<bool> finished{false};
     size_t broken_promises = 0;
@@ -174,7 +174,7 @@ TEST(RingContents, LargeItemsArriveWhole) {
     struct Item {
         uint64_t words[8];
     };
-    constexpr uint64_t kItems = 30000;
+    constexpr uint64_t kItems = 3000;
     SpscRing<Item, 3> ring;
     std::thread producer([&ring] {
         for (uint64_t i = 0; i < kItems;) {

@@ -77,11 +77,11 @@ impl FreeQueue {
     ///
     /// The caller is the sole writer of the free queue and the sole consumer of the lane.
     pub(super) unsafe fn top_up(&mut self, pool: &Pool, link: &SharedLink, shard: u32, most: u32) -> Refill {
+        if self.shared && self.doubtful.is_empty() {
+            self.tail = self.port.own_tail();
+        }
         if let Err(status) = self.settle(pool, link, shard) {
             return Refill::Failed(status, 0);
-        }
-        if self.shared {
-            self.tail = self.port.own_tail();
         }
         let head = match self.port.head(link) {
             Ok(head) => head,
@@ -126,7 +126,10 @@ impl FreeQueue {
         if let Err(status) = self.port.publish_tail(link, tail) {
             match self.port.published_tail(link) {
                 Ok(found) if found == tail => self.port.keep_tail(tail),
-                Ok(_) => return Err(status),
+                Ok(_) => {
+                    self.port.keep_tail(self.tail);
+                    return Err(status);
+                }
                 Err(_) => {
                     self.doubtful.extend_from_slice(buffers);
                     self.unsettled = true;
@@ -155,10 +158,11 @@ impl FreeQueue {
         doubtful.retain(|buffer| is_at_device(pool, buffer));
         if landed && moved != 0 {
             self.tail = found;
-            self.port.keep_tail(found);
         } else {
             self.park(pool, shard, &doubtful);
         }
+        // What the device had there need not be what it was given.
+        self.port.keep_tail(self.tail);
         self.unsettled = false;
         Ok(())
     }

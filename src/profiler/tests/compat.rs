@@ -200,3 +200,19 @@ fn an_impossible_head_keeps_nobody_awake() {
     harness.stop();
     harness.world.assert_content();
 }
+
+/// The device has scribbled over the tail of a free queue, which is the host's: the host's own word stays what it goes by.
+#[test]
+fn a_tail_that_is_not_the_hosts_is_not_taken_over() {
+    let mut harness = Harness::new(Plan { compat: true, copies: true, batch_size: 8, ..Plan::default() });
+    harness.fill_by_hand();
+    harness.publish(1);
+    let (host, device) = (harness.world.host_free(0), harness.world.device_free(0));
+    device.tail.store(0x7777_0000, Ordering::Release);
+    harness.profiler.start().unwrap();
+    wait_for("the refill", || harness.totals().refilled == 1);
+    assert_eq!((host.tail.load(Ordering::Relaxed), device.tail.load(Ordering::Acquire)), (5, 5));
+    harness.publish(20);
+    harness.stop();
+    harness.verify();
+}
