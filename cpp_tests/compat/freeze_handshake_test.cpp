@@ -243,7 +243,7 @@ TEST_P(FreezeHandshake, RefW2OneShardForAllQueuesCountsToo) {
 
 // W14: the replenish thread's snapshot of the tails may be older than the tail that a drain thread has just read. Where
 // both land in the same words, the drain thread consumes entries of the lap before.
-TEST_P(FreezeHandshake, RefW14AnOlderSnapshotOfTheTailsIsNotConsumed) {
+TEST_P(FreezeHandshake, RefSkipW14AnOlderSnapshotOfTheTailsIsNotConsumed) {
     uint64_t published = 0;
     const auto publish_and_pop = [&](uint64_t count) {
         for (uint64_t i = 0; i < count; ++i, ++published) {
