@@ -146,6 +146,10 @@ impl FreeQueue {
         if !self.unsettled {
             return Ok(());
         }
+        if self.doubtful.is_empty() {
+            // Of an instance that was added during the run: whoever settled its doubt later would hand its buffers out again.
+            self.doubtful = pool.adopt_doubt(self.address());
+        }
         let found = self.port.published_tail(link)?;
         let moved = found.wrapping_sub(self.tail);
         let landed = match self.doubtful.len() as u32 {

@@ -5,6 +5,7 @@ use super::harness::Harness;
 use super::world::{BUFFER_SIZE, Plan, mix, wait_for};
 use crate::layout::Words64;
 use crate::pool::Buffer;
+use crate::profiler::Instance;
 use crate::sync::{Word32, Word64};
 use std::sync::atomic::Ordering;
 
@@ -215,4 +216,31 @@ fn a_tail_that_is_not_the_hosts_is_not_taken_over() {
     harness.publish(20);
     harness.stop();
     harness.verify();
+}
+
+/// The same for a free queue that the run comes to know when it is under way.
+#[test]
+fn a_publication_in_doubt_by_hand_is_settled_for_an_instance_that_is_added_later() {
+    for lands in [false, true] {
+        let plan = Plan { compat: true, copies: true, instances_per_queue: 2, known_instances: 1, ..Plan::default() };
+        let mut harness = Harness::new(Plan { slots: 2, batch_size: 8, ..plan });
+        harness.fill_by_hand();
+        harness.publish(1);
+        harness.world.land_all.store(lands, Ordering::Relaxed);
+        harness.world.break_tails.store(true, Ordering::Relaxed);
+        harness.world.hide_tails.store(true, Ordering::Relaxed);
+        harness.fill_by_hand();
+        harness.world.heal();
+        harness.profiler.start().unwrap();
+        let instance = Instance { free: harness.world.host_free(1), kind: 0, queue: 0 };
+        assert_eq!(harness.profiler.add_instance(instance, 0), Ok(1));
+        harness.publish(20);
+        harness.stop();
+        for _ in 0..2 {
+            harness.start();
+            harness.publish(20);
+            harness.stop();
+        }
+        harness.verify();
+    }
 }
