@@ -2,7 +2,7 @@
 
 use super::Pool;
 use crate::sync::Turn;
-use crate::sync::atomic::{AtomicBool, AtomicU32};
+use crate::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 /// State of one gate between two ticks. Owned by the thread that drives the gates.
 #[derive(Debug, Default)]
@@ -64,6 +64,14 @@ impl Pool {
     /// Gives the turns of all live shards back. Whoever has them all.
     pub(crate) fn give_lanes_back(&self) {
         self.lane_turns[..self.live_shards() as usize].iter().for_each(|turn| turn.give_back());
+    }
+
+    /// Ends a tick by hand that was begun and never ended: no caller will end it any more. At rest.
+    pub(crate) fn abandon_tick(&self) {
+        // Relaxed: at rest.
+        if self.gates.refilling.swap(false, Ordering::Relaxed) {
+            self.give_lanes_back();
+        }
     }
 
     /// What is remembered of the gates.

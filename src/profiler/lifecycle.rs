@@ -147,6 +147,7 @@ impl Profiler {
             self.pool.logger().log(log::ERROR, format_args!("start of a profiler that runs, or on a pool in use"));
             return Err(Status::LANEPIPE_E_STATE);
         }
+        self.pool.abandon_tick();
         for (_, served) in self.instances.iter() {
             if let Some(mut free) = self.instances.enter(served) {
                 free.renew(&self.pool);

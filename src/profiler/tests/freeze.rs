@@ -4,6 +4,7 @@ use super::harness::Harness;
 use super::world::{Plan, mix, wait_for};
 use crate::layout::Gates;
 use crate::profiler::Instance;
+use crate::profiler::backpressure::Backpressure;
 use crate::profiler::sentinel::contended;
 use crate::status::Status;
 use crate::sync::{RawWord32, Word32};
@@ -194,6 +195,23 @@ fn a_freeze_word_that_could_not_be_pushed_is_repeated() {
     harness.world.heal();
     wait_for("the gate to open on the device", || !device.push.is_frozen());
     harness.stop();
+    assert_open(&harness);
+}
+
+/// A freeze tick by hand that was begun and never ended (its caller was thrown out of the refill) keeps the lanes from nobody
+/// who starts afterwards.
+#[test]
+fn a_tick_by_hand_that_was_never_ended_holds_up_no_run() {
+    let mut harness = Harness::new(Plan { slots: 1, ..common_mode() });
+    let gates = harness.world.host_gates();
+    gates.pop.contended.store(1, Ordering::Release);
+    let run = harness.profiler.new_run();
+    let driver = Backpressure::new(&harness.pool, &gates, &run.link);
+    assert_eq!(driver.begin(|| Ok(true)), Ok(Status::LANEPIPE_OK));
+    harness.start();
+    harness.publish(20);
+    harness.stop();
+    harness.verify();
     assert_open(&harness);
 }
 
