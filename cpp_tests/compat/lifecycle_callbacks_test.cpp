@@ -264,7 +264,7 @@ TEST_P(LifecycleCallbacksCopied, ARunPushesNarrowWordsOnlyAndGatesFromOneThread)
 }
 
 // H19: while a gate is shut only the replenish thread writes free queues, whatever the drain threads bring in.
-TEST_P(LifecycleCallbacksCopied, OnlyTheReplenishThreadWritesFreeQueuesInAFreeze) {
+TEST_P(LifecycleCallbacksCopied, RefSkipW2OnlyTheReplenishThreadWritesFreeQueuesInAFreeze) {
     constexpr int n = 2;
     Pipeline p(GetParam(), n);
     p.supply(6);
