@@ -193,11 +193,14 @@ fn an_impossible_head_keeps_nobody_awake() {
         let before = polls();
         wait_for("polls", || polls().wrapping_sub(before) >= count);
     };
-    wait_polls(10);
-    let before = run.drain_bells[0].event.sleep_calls();
-    wait_polls(30);
-    let slept = run.drain_bells[0].event.sleep_calls().wrapping_sub(before);
-    assert!(slept <= 2, "{slept} sleeps in 30 polls");
+    let slept = || {
+        let before = run.drain_bells[0].event.sleep_calls();
+        wait_polls(30);
+        run.drain_bells[0].event.sleep_calls().wrapping_sub(before)
+    };
+    // On a busy machine what came before takes its time; a thread that is kept awake never has a quiet while.
+    let counts: Vec<_> = (0..10).map(|_| slept()).collect();
+    assert!(counts.iter().any(|slept| *slept <= 2), "sleeps in 30 polls each: {counts:?}");
     harness.stop();
     harness.world.assert_content();
 }
