@@ -29,7 +29,7 @@ fn all_asleep(run: &Run) -> bool {
 
 /// Without a futex, words share their place to sleep, and tests that run at once wake each other's threads; those look
 /// and sleep again.
-const SLEEPS_ARE_EXACT: bool = cfg!(all(target_os = "linux", not(feature = "portable-wait")));
+pub(super) const SLEEPS_ARE_EXACT: bool = cfg!(all(target_os = "linux", not(feature = "portable-wait")));
 
 /// Sleeps of the replenish and the drain threads.
 fn sleeps(run: &Run) -> (u32, u32) {
