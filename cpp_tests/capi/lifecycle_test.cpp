@@ -15,7 +15,7 @@ TEST(Stop, DeliversABurstThroughARingOfOne) {
     shape.ready_capacity = 1;
     shape.collect_batch = 1;
     Rig rig(shape);
-    rig.on_collect = [](uint32_t) { std::this_thread::sleep_for(std::chrono::milliseconds(1)); };
+    rig.on_collect = [](uint32_t) { std::this_thread::sleep_for(std::chrono::milliseconds(30)); };
     rig.start();
     for (int i = 0; i < 100; ++i)
         ASSERT_TRUE(rig.device.publish(0));
@@ -124,7 +124,7 @@ TEST(Repeat, EmptyRunsKeepTheNumberOfBuffers) {
         shape.batch_size = 2;
         Rig rig(shape);
         uint64_t total = 0;
-        for (int run = 0; run < 100; ++run) {
+        for (int run = 0; run < 1000; ++run) {
             ASSERT_STATUS(LANEPIPE_OK, lanepipe_pool_set_shards(rig.pool.get(), 1 + (run * 7) % 4));
             rig.start();
             // Lets the replenish thread do all that it may want to do.
@@ -155,7 +155,7 @@ TEST(Repeat, RunsWithTrafficKeepToTheLimit) {
         shape.batch_size = 2;
         shape.max_buffers = 64;
         Rig rig(shape);
-        for (uint64_t run = 0; run < 100; ++run) {
+        for (uint64_t run = 0; run < 1000; ++run) {
             ASSERT_STATUS(LANEPIPE_OK,
                           lanepipe_pool_set_shards(rig.pool.get(), 1 + static_cast<uint32_t>(run * 7) % 4));
             rig.start();

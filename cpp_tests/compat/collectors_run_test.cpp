@@ -198,9 +198,9 @@ TYPED_TEST(Collectors, RefSkipW1UnderPressureEveryRecordIsAccountedFor) {
     }
 }
 
-TYPED_TEST(Collectors, RefSkipW1AHundredRunsWithOtherThreadsAndLevels) {
+TYPED_TEST(Collectors, RefSkipW1AThousandRunsWithOtherThreadsAndLevels) {
     Harness<TypeParam> h;
-    for (int run = 0; run < 100; ++run) {
+    for (int run = 0; run < 1000; ++run) {
         Config config = config_of<TypeParam>(1 + run % kThreads, run % 2, 1 + run % 7);
         config.level = 1 + run % 3;
         ASSERT_TRUE(h.initialize(config));

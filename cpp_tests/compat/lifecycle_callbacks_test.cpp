@@ -453,6 +453,9 @@ TEST_P(LifecycleCallbacks, RefSkipW17ALaneThatRanDryGoesOnWhenABufferComesBack) 
     EXPECT_TRUE(p.play(50));
     p.memory.alloc_fault.disarm();
     p.stop();
+    // An allocator that returns null is no news.
+    EXPECT_EQ(compat::errors(), 0u);
+    EXPECT_FALSE(log_capture::contains(log_capture::Level::kWarn, "no block"));
     p.expect_delivered({50});
     p.expect_conserved();
 }

@@ -373,6 +373,7 @@ impl Profiler {
         let body = ThreadBody::new(move || {
             // The boundary of the thread: a panic ends the thread and is reported, and stop does not wait for it.
             if run.await_order() && catch_unwind(AssertUnwindSafe(|| body(&run))).is_err() {
+                run.note_panic(role);
                 run.report(Status::LANEPIPE_E_PANIC, role, index, 0, 1, "internal error");
             }
             run.note_exit(role);
@@ -402,6 +403,9 @@ impl Profiler {
                 *at != role
             });
             active.phase += 1;
+        }
+        if run.is_unconcluded() {
+            replenish::conclude(&run);
         }
         true
     }

@@ -164,8 +164,11 @@ impl Replenish {
             }
             Err(status) => {
                 self.failures += 1;
-                let what = format_args!("no block for kind {kind}: {status:?}");
-                run.pool.logger().log_occurrence(log::WARN, self.failures, what);
+                // In an untracked pool what went wrong was logged where it did, and a refusal is no news.
+                if !run.pool.config().untracked {
+                    let what = format_args!("no block for kind {kind}: {status:?}");
+                    run.pool.logger().log_occurrence(log::WARN, self.failures, what);
+                }
                 false
             }
         }

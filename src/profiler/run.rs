@@ -72,6 +72,8 @@ pub(super) struct Run {
     exited: [AtomicU32; 4],
     /// The stopper sleeps here.
     exit_event: EventCount,
+    /// The replenish thread ended by a panic, and left what ends a run to the stopper.
+    unconcluded: AtomicBool,
 }
 
 impl Run {
@@ -94,6 +96,7 @@ impl Run {
             order_event: EventCount::new(),
             exited: Default::default(),
             exit_event: EventCount::new(),
+            unconcluded: AtomicBool::new(false),
             shards,
             pool,
             config,
@@ -148,6 +151,19 @@ impl Run {
         // Relaxed: only tells that a join will not block long; the join orders memory.
         self.exited[role as usize].fetch_add(1, Ordering::Relaxed);
         self.exit_event.notify();
+    }
+
+    /// A thread of `role` ended by a panic.
+    pub(super) fn note_panic(&self, role: Role) {
+        if role == Role::Replenish {
+            // Relaxed, here and below: the join orders it.
+            self.unconcluded.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether the replenish thread left the run's conclusion to the stopper, who has joined it.
+    pub(super) fn is_unconcluded(&self) -> bool {
+        self.unconcluded.load(Ordering::Relaxed)
     }
 
     /// Waits until `count` threads of `role` have ended; false if `deadline` passed first.

@@ -246,6 +246,8 @@ pub struct HostHooks {
     pub agreed: AtomicBool,
     /// Freezes that came to their refill.
     pub refreshed: AtomicU32,
+    /// The next refresh panics.
+    pub refresh_panics: AtomicBool,
     /// Shards that were reported idle.
     pub idle_reports: Mutex<Vec<u32>>,
 }
@@ -263,6 +265,7 @@ impl HostHooks {
             calls: AtomicU64::new(0),
             agreed: AtomicBool::new(true),
             refreshed: AtomicU32::new(0),
+            refresh_panics: AtomicBool::new(false),
             idle_reports: Mutex::default(),
             world: world.clone(),
             pool: pool.clone(),
@@ -407,6 +410,7 @@ impl Hooks for SharedHooks {
 
     fn refresh(&self) {
         self.0.refreshed.fetch_add(1, Ordering::Relaxed);
+        assert!(!self.0.refresh_panics.load(Ordering::Relaxed), "a refresh that panics");
     }
 
     fn idle(&self, shard: u32) {

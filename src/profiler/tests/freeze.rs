@@ -126,6 +126,22 @@ fn stop_opens_the_gates() {
     }
 }
 
+/// The same if the replenish thread is not there any more to do it.
+#[test]
+fn stop_opens_the_gates_that_a_panic_left_shut() {
+    let mut harness = Harness::new(common_mode());
+    harness.hooks.refresh_panics.store(true, Ordering::Relaxed);
+    harness.start();
+    harness.publish(1);
+    let gates = harness.world.device_gates();
+    gates.pop.contended.store(1, Ordering::Release);
+    wait_for("the panic", || harness.profiler.fault().is_some_and(|fault| fault.status == Status::LANEPIPE_E_PANIC));
+    assert_eq!(frozen(&gates), (false, true));
+    harness.stop();
+    assert_open(&harness);
+    harness.verify();
+}
+
 /// W17, second half: the freeze opens with a dry pool, and the lane's signal is used up. Once the allocator recovers the lane
 /// gets its buffer, although nobody publishes.
 #[test]
