@@ -111,6 +111,14 @@ impl DeviceQueue {
         }
     }
 
+    /// Each producer takes the buffer that it is going to publish next.
+    pub fn take_up(&mut self) {
+        for position in 0..self.producers.len() {
+            self.producers[position].2.left += 1;
+            assert!(self.step(position) && self.producers[position].2.current.is_some());
+        }
+    }
+
     /// Lets one producer do what it can; whether it did anything.
     pub fn step(&mut self, position: usize) -> bool {
         if self.is_parked(position) {
