@@ -133,21 +133,25 @@ impl ReadyQueue {
     /// As for [`ReadyQueue::push`].
     #[inline(always)]
     pub(super) unsafe fn push_one(&self, buffer: Buffer, payload: *const u8, note: impl Fn(&Buffer)) -> bool {
-        // SAFETY: the caller is the ring's sole producer until `publish`.
-        unsafe {
-            let runs = self.ring.claim(1);
-            if runs.first_count == 0 {
-                return false;
+        let size = self.payload_size;
+        if size != 32 && size != 40 {
+            return false;
+        }
+        let fill = |slot: *mut u8| {
+            // SAFETY: an element is the buffer and the payload, of which the caller vouches for as many bytes.
+            unsafe {
+                let to = slot.add(HEADER);
+                match size {
+                    32 => ptr::copy_nonoverlapping(payload, to, 32),
+                    _ => ptr::copy_nonoverlapping(payload, to, 40),
+                }
+                note(&buffer);
+                ptr::write_unaligned(slot.cast(), buffer);
             }
-            let to = runs.first.add(HEADER);
-            match self.payload_size {
-                32 => ptr::copy_nonoverlapping(payload, to, 32),
-                40 => ptr::copy_nonoverlapping(payload, to, 40),
-                _ => return false,
-            }
-            note(&buffer);
-            ptr::write_unaligned(runs.first.cast(), buffer);
-            self.ring.publish(1);
+        };
+        // SAFETY: the caller is the ring's sole producer, and `fill` writes the whole element.
+        if !unsafe { self.ring.write_one(fill) } {
+            return false;
         }
         self.items.notify();
         true
@@ -194,25 +198,30 @@ impl ReadyQueue {
     /// As for [`ReadyQueue::pop`].
     #[inline(always)]
     pub(super) unsafe fn pop_one(&self, buffer: *mut Buffer, payload: *mut u8, note: impl Fn(&Buffer)) -> bool {
-        // SAFETY: the caller is the ring's sole consumer until `release`, and vouches for the room.
-        unsafe {
-            let runs = self.ring.front(1);
-            if runs.first_count == 0 {
-                return false;
-            }
-            let from = runs.first.add(HEADER).cast_const();
-            match self.payload_size {
-                32 => ptr::copy_nonoverlapping(from, payload, 32),
-                40 => ptr::copy_nonoverlapping(from, payload, 40),
-                _ => return false,
-            }
-            // The whole buffer as one move: the caller's next step loads it so.
-            ptr::copy_nonoverlapping(runs.first.cast_const(), buffer.cast(), HEADER);
-            self.ring.release(1);
-            self.space.notify();
-            // Behind the fence, which would wait for this store: the producer wrote the same line not long ago.
-            note(&*buffer);
+        let size = self.payload_size;
+        if size != 32 && size != 40 {
+            return false;
         }
+        let take = |slot: *const u8| {
+            // SAFETY: an element is the buffer and the payload, for which the caller vouches for the room.
+            unsafe {
+                let from = slot.add(HEADER);
+                match size {
+                    32 => ptr::copy_nonoverlapping(from, payload, 32),
+                    _ => ptr::copy_nonoverlapping(from, payload, 40),
+                }
+                // The whole buffer as one move: the caller's next step loads it so.
+                ptr::copy_nonoverlapping(slot, buffer.cast(), HEADER);
+            }
+        };
+        // SAFETY: the caller is the ring's sole consumer.
+        if !unsafe { self.ring.read_one(take) } {
+            return false;
+        }
+        self.space.notify();
+        // Behind the fence, which would wait for this store: the producer wrote the same line not long ago.
+        // SAFETY: filled above.
+        note(unsafe { &*buffer });
         true
     }
 

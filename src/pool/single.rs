@@ -4,7 +4,6 @@
 
 use super::ledger::Place;
 use super::{Buffer, Pool};
-use crate::ring::Ring;
 
 impl Pool {
     /// The shard of an argument that needs no folding, in a pool that makes no optional checks.
@@ -72,7 +71,7 @@ impl Pool {
         // writes the word again.
         self.note(buffer, Place::Done, at);
         // SAFETY: the caller is the ring's sole producer.
-        unsafe { push_one(ring, buffer) }
+        unsafe { ring.push(buffer) }
     }
 
     /// Moves the only buffer of a done ring on, as [`Pool::recycle_done`]; `None` if there is not exactly one.
@@ -88,7 +87,7 @@ impl Pool {
             return None;
         }
         // SAFETY: the caller is the ring's sole consumer.
-        let buffer = unsafe { pop_one(ring) }?;
+        let buffer = unsafe { ring.pop() }?;
         // Its word is written by the next step alone: the buffer is not seen in between but by an audit, which is only a
         // snapshot then.
         // SAFETY: forwarded.
@@ -110,7 +109,7 @@ impl Pool {
         // caller finds another place.
         self.note(&buffer, Place::Recycled, at);
         // SAFETY: forwarded.
-        unsafe { push_one(&lane.recycled, &buffer) }
+        unsafe { lane.recycled.push(&buffer) }
     }
 
     #[cold]
@@ -132,46 +131,8 @@ impl Pool {
         }
         let lane = self.lanes.get(at * self.config.kinds as usize + kind as usize)?;
         // SAFETY: the caller is the lane's sole consumer.
-        let buffer = unsafe { pop_one(&lane.recycled) }?;
+        let buffer = unsafe { lane.recycled.pop() }?;
         self.note(&buffer, Place::Device, at);
         Some(buffer)
     }
-}
-
-/// [`Ring::push`]; a closure of its own makes it part of every caller, and nothing is stored only to be loaded again.
-///
-/// # Safety
-///
-/// As there.
-#[inline(always)]
-unsafe fn push_one(ring: &Ring<Buffer>, buffer: &Buffer) -> bool {
-    // SAFETY: forwarded; the closure fills as many slots as it tells.
-    let pushed = unsafe {
-        ring.write_run(1, |first, _| match first {
-            [slot, ..] => {
-                slot.write(*buffer);
-                1
-            }
-            [] => 0,
-        })
-    };
-    pushed != 0
-}
-
-/// [`Ring::pop`], likewise.
-///
-/// # Safety
-///
-/// As there.
-#[inline(always)]
-unsafe fn pop_one(ring: &Ring<Buffer>) -> Option<Buffer> {
-    let mut taken = None;
-    // SAFETY: forwarded.
-    unsafe {
-        ring.read_run(1, |first, _| {
-            taken = first.first().copied();
-            usize::from(taken.is_some())
-        })
-    };
-    taken
 }

@@ -2,23 +2,28 @@
 
 use super::MAX_CAPACITY;
 use super::bytes::{BYTE_RING_ALIGN, MAX_ELEMENT_SIZE};
-use super::index::{ConsumerEnd, ProducerEnd};
-use super::mark::Mark;
+use super::index::{Bounds, End};
 use super::slots::{GUARD, Tracker};
 use crate::status::Status;
+use crate::sync::atomic::AtomicU32;
 use core::ptr::NonNull;
 
 /// First word of an initialised ring: "lpByteR" and the version of the layout.
-pub(super) const MAGIC: u64 = 0x6c70_4279_7465_5202;
+pub(super) const MAGIC: u64 = 0x6c70_4279_7465_5203;
 
 /// `value` in the first 64 bytes of a line pair. The content of two neighbours is 128 bytes apart, so that it falls on
 /// different line pairs wherever 64-byte aligned memory starts.
 #[derive(Debug)]
 #[repr(C, align(64))]
-pub(super) struct Line<T, B = [u8; 64]> {
+pub(super) struct Line<T> {
     pub value: T,
-    /// What fills the line pair.
-    pub beside: B,
+    pub fill: [u8; 64],
+}
+
+impl<T> Line<T> {
+    pub const fn new(value: T) -> Self {
+        Self { value, fill: [0; 64] }
+    }
 }
 
 /// Written by `init`, read-only afterwards.
@@ -32,17 +37,11 @@ pub(super) struct Shape {
     pub tracker: Tracker,
 }
 
-#[derive(Debug)]
+/// What an end needs to find a slot, on its own line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(C)]
-pub(super) struct ProducerSide {
-    pub end: ProducerEnd,
-    pub element_size: u32,
-}
-
-#[derive(Debug)]
-#[repr(C)]
-pub(super) struct ConsumerSide {
-    pub end: ConsumerEnd,
+pub(super) struct EndShape {
+    pub bounds: Bounds,
     pub element_size: u32,
 }
 
@@ -51,16 +50,17 @@ pub(super) struct ConsumerSide {
 #[repr(C)]
 pub(super) struct Header {
     pub shape: Line<Shape>,
-    pub producer: Line<ProducerSide, Mark>,
-    pub consumer: Line<ConsumerSide, Mark>,
+    pub tail: Line<AtomicU32>,
+    pub head: Line<AtomicU32>,
+    pub producer: End<EndShape>,
+    pub consumer: End<EndShape>,
     pub guard: [u8; GUARD],
 }
 
 #[cfg(not(all(test, loom)))]
 const _: () = {
-    assert!(size_of::<Line<ProducerSide, Mark>>() == GUARD && size_of::<Line<ConsumerSide, Mark>>() == GUARD);
-    assert!(size_of::<ProducerSide>() <= 64 && size_of::<ConsumerSide>() <= 64 && size_of::<Shape>() <= 64);
-    assert!(size_of::<Header>() == 512 && core::mem::align_of::<Header>() == BYTE_RING_ALIGN);
+    assert!(size_of::<Line<AtomicU32>>() == GUARD && size_of::<End<EndShape>>() == GUARD && size_of::<Shape>() <= 64);
+    assert!(size_of::<Header>() == 6 * GUARD && core::mem::align_of::<Header>() == BYTE_RING_ALIGN);
 };
 
 /// What `capacity` and `element_size` say about a ring, when they are in range.

@@ -1,10 +1,12 @@
 //! The ring of elements whose size is known at run time, in memory of the caller.
 
-use super::byte_header::{ConsumerSide, Header, Line, MAGIC, ProducerSide, Shape, check_address, check_shape};
-use super::index::{ConsumerEnd, ProducerEnd, Run, length};
+use super::MAX_CAPACITY;
+use super::byte_header::{EndShape, Header, Line, MAGIC, Shape, check_address, check_shape};
+use super::index::{Bounds, End, Near, length};
 use super::mark::{EndGuard, Mark};
 use super::slots::{GUARD, Tracker};
 use crate::status::Status;
+use crate::sync::atomic::AtomicU32;
 use core::ptr::NonNull;
 
 /// Alignment that a [`ByteRing`] requires of its memory, in bytes.
@@ -71,6 +73,12 @@ unsafe fn copy(from: *const u8, to: *mut u8, count: usize, size: usize) {
     }
 }
 
+/// A count as a number of indices. More than that is more than any ring holds.
+#[inline(always)]
+fn cap(count: usize) -> u32 {
+    count.min(MAX_CAPACITY) as u32
+}
+
 impl ByteRing {
     /// Bytes of memory that a ring of `capacity` elements of `element_size` bytes takes; `None` when either is 0 or
     /// above its cap ([`MAX_CAPACITY`](super::MAX_CAPACITY), [`MAX_ELEMENT_SIZE`]).
@@ -129,25 +137,14 @@ impl ByteRing {
         if len < size {
             return Err(Status::LANEPIPE_E_INVALID);
         }
+        let ends = EndShape { bounds: Bounds { limit: capacity, mask }, element_size };
+        let tracker = Tracker::new((mask as usize).wrapping_add(1));
         let value = Header {
-            shape: Line {
-                value: Shape {
-                    magic: MAGIC,
-                    size: size as u64,
-                    capacity,
-                    element_size,
-                    tracker: Tracker::new((mask as usize).wrapping_add(1)),
-                },
-                beside: [0; 64],
-            },
-            producer: Line {
-                value: ProducerSide { end: ProducerEnd::new(start, capacity, mask), element_size },
-                beside: mark(),
-            },
-            consumer: Line {
-                value: ConsumerSide { end: ConsumerEnd::new(start, capacity, mask), element_size },
-                beside: mark(),
-            },
+            shape: Line::new(Shape { magic: MAGIC, size: size as u64, capacity, element_size, tracker }),
+            tail: Line::new(AtomicU32::new(start)),
+            head: Line::new(AtomicU32::new(start)),
+            producer: End::new(start, ends, mark()),
+            consumer: End::new(start, ends, mark()),
             guard: [0; GUARD],
         };
         // SAFETY: the memory is the caller's, aligned and large enough, and nobody else accesses it.
@@ -164,7 +161,7 @@ impl ByteRing {
     ///
     /// # Safety
     ///
-    /// `mem` is null, or the 512 bytes there are readable; if they hold a consistent ring, the caller owns all of its
+    /// `mem` is null, or the bytes of a header there, 768, are readable; if they hold a consistent ring, the caller owns all of its
     /// memory. No `init` of the same memory runs.
     pub unsafe fn attach(mem: *mut u8) -> Result<Self, Status> {
         let ring = Self { header: check_address(mem)? };
@@ -176,14 +173,9 @@ impl ByteRing {
         let Ok((mask, size)) = check_shape(shape.capacity, shape.element_size) else {
             return Err(Status::LANEPIPE_E_CORRUPT);
         };
-        let (producer, consumer) = (&header.producer.value, &header.consumer.value);
-        let consistent = shape.size == size as u64
-            && producer.end.mask() == mask
-            && consumer.end.mask() == mask
-            && producer.end.limit() == shape.capacity
-            && consumer.end.limit() == shape.capacity
-            && producer.element_size == shape.element_size
-            && consumer.element_size == shape.element_size;
+        let bounds = Bounds { limit: shape.capacity, mask };
+        let ends = EndShape { bounds, element_size: shape.element_size };
+        let consistent = shape.size == size as u64 && header.producer.shape == ends && header.consumer.shape == ends;
         if consistent { Ok(ring) } else { Err(Status::LANEPIPE_E_CORRUPT) }
     }
 
@@ -251,7 +243,7 @@ impl ByteRing {
     #[inline(always)]
     pub fn len(&self) -> usize {
         let header = self.header();
-        length(&header.producer.value.end, &header.consumer.value.end) as usize
+        length(&header.tail.value, &header.head.value, header.shape.value.capacity) as usize
     }
 
     /// Whether [`ByteRing::len`] is 0.
@@ -263,13 +255,13 @@ impl ByteRing {
     /// Marks the producer end as in use; `None` when another checked call is inside it.
     #[inline]
     pub fn enter_producer(&self) -> Option<EndGuard<'_>> {
-        self.header().producer.beside.enter()
+        self.header().producer.mark.enter()
     }
 
     /// Marks the consumer end as in use; `None` when another checked call is inside it.
     #[inline]
     pub fn enter_consumer(&self) -> Option<EndGuard<'_>> {
-        self.header().consumer.beside.enter()
+        self.header().consumer.mark.enter()
     }
 
     /// Stores as many of the `count` elements at `src` as fit, in order, with one index change; returns how many.
@@ -279,24 +271,27 @@ impl ByteRing {
     /// The caller plays the producer, alone. `src` is readable for `count` elements and not in the ring's memory.
     #[inline]
     pub unsafe fn push_n(&self, src: *const u8, count: usize) -> usize {
-        let side = &self.header().producer.value;
+        let header = self.header();
+        let EndShape { bounds, element_size } = header.producer.shape;
+        let size = element_size as usize;
+        let store = |near: &mut Near| {
+            let run = near.claim(&header.head.value, bounds.limit, cap(count));
+            if run.count == 0 {
+                return 0;
+            }
+            let (slot, first, second) = run.split(bounds.mask);
+            self.track_write(slot, first, second);
+            // SAFETY: the claimed slots are the producer's and the first run ends with the storage at the latest.
+            unsafe { copy(src, self.slots().add(slot.wrapping_mul(size)), first, size) };
+            if second != 0 {
+                // SAFETY: as above; the second run starts the storage.
+                unsafe { copy(src.add(first.wrapping_mul(size)), self.slots(), second, size) };
+            }
+            near.publish(&header.tail.value, run.start.wrapping_add(run.count));
+            run.count as usize
+        };
         // SAFETY: the caller plays the producer.
-        let run = unsafe { self.claimed(count) };
-        if run.count == 0 {
-            return 0;
-        }
-        let size = side.element_size as usize;
-        let (slot, first, second) = run.split(side.end.mask());
-        self.track_write(slot, first, second);
-        // SAFETY: the claimed slots are the producer's and the first run ends with the storage at the latest.
-        unsafe { copy(src, self.slots().add(slot.wrapping_mul(size)), first, size) };
-        if second != 0 {
-            // SAFETY: as above; the second run starts the storage.
-            unsafe { copy(src.add(first.wrapping_mul(size)), self.slots(), second, size) };
-        }
-        // SAFETY: the caller plays the producer, and the claimed slots are written.
-        unsafe { side.end.publish(run.start.wrapping_add(run.count)) };
-        run.count as usize
+        unsafe { header.producer.near(store) }
     }
 
     /// Takes up to `max` elements, oldest first, into the memory at `dst`, with one index change; returns how many.
@@ -306,24 +301,27 @@ impl ByteRing {
     /// The caller plays the consumer, alone. `dst` is writable for `max` elements and not in the ring's memory.
     #[inline]
     pub unsafe fn pop_n(&self, dst: *mut u8, max: usize) -> usize {
-        let side = &self.header().consumer.value;
+        let header = self.header();
+        let EndShape { bounds, element_size } = header.consumer.shape;
+        let size = element_size as usize;
+        let take = |near: &mut Near| {
+            let run = near.front(&header.tail.value, bounds.limit, cap(max));
+            if run.count == 0 {
+                return 0;
+            }
+            let (slot, first, second) = run.split(bounds.mask);
+            self.track_read(slot, first, second);
+            // SAFETY: the slots hold elements of the consumer's and the first run ends with the storage at the latest.
+            unsafe { copy(self.slots().add(slot.wrapping_mul(size)), dst, first, size) };
+            if second != 0 {
+                // SAFETY: as above; the second run starts the storage.
+                unsafe { copy(self.slots(), dst.add(first.wrapping_mul(size)), second, size) };
+            }
+            near.release(&header.head.value, run.start.wrapping_add(run.count));
+            run.count as usize
+        };
         // SAFETY: the caller plays the consumer.
-        let run = unsafe { self.granted(max) };
-        if run.count == 0 {
-            return 0;
-        }
-        let size = side.element_size as usize;
-        let (slot, first, second) = run.split(side.end.mask());
-        self.track_read(slot, first, second);
-        // SAFETY: the granted slots hold elements and the first run ends with the storage at the latest.
-        unsafe { copy(self.slots().add(slot.wrapping_mul(size)), dst, first, size) };
-        if second != 0 {
-            // SAFETY: as above; the second run starts the storage.
-            unsafe { copy(self.slots(), dst.add(first.wrapping_mul(size)), second, size) };
-        }
-        // SAFETY: the caller plays the consumer, and the elements are copied out.
-        unsafe { side.end.release(run.start.wrapping_add(run.count)) };
-        run.count as usize
+        unsafe { header.consumer.near(take) }
     }
 
     /// Up to `max` free slots, for the producer to fill in place and to make visible with [`ByteRing::publish`].
@@ -333,11 +331,36 @@ impl ByteRing {
     /// The caller plays the producer, alone, until it has published.
     #[inline(always)]
     pub unsafe fn claim(&self, max: usize) -> ByteRuns {
+        let header = self.header();
+        let EndShape { bounds, element_size } = header.producer.shape;
+        let claim = |near: &mut Near| near.claim(&header.head.value, bounds.limit, cap(max));
         // SAFETY: the caller plays the producer.
-        let run = unsafe { self.claimed(max) };
-        let (slot, first, second) = run.split(self.header().producer.value.end.mask());
+        let (slot, first, second) = unsafe { header.producer.near(claim) }.split(bounds.mask);
         self.track_write(slot, first, second);
-        self.runs(slot, first, second)
+        self.runs(slot, first, second, element_size)
+    }
+
+    /// Stores the element that `fill` writes into the slot it is given; false, without a call, when the ring is full.
+    ///
+    /// # Safety
+    ///
+    /// The caller plays the producer, alone, also within `fill`, which makes no call of this end and writes the whole slot.
+    #[inline(always)]
+    pub unsafe fn write_one(&self, fill: impl FnOnce(*mut u8)) -> bool {
+        let header = self.header();
+        let EndShape { bounds, element_size } = header.producer.shape;
+        let store = |near: &mut Near| {
+            let Some(index) = near.claim_one(&header.head.value, bounds.limit) else {
+                return false;
+            };
+            let slot = (index & bounds.mask) as usize;
+            self.track_write(slot, 1, 0);
+            fill(self.slot(slot, element_size));
+            near.publish(&header.tail.value, index.wrapping_add(1));
+            true
+        };
+        // SAFETY: the caller plays the producer.
+        unsafe { header.producer.near(store) }
     }
 
     /// Makes the first `count` elements of the last claim visible to the consumer.
@@ -347,10 +370,10 @@ impl ByteRing {
     /// The caller plays the producer, alone; the last claim covers `count` elements, and they are written.
     #[inline(always)]
     pub unsafe fn publish(&self, count: usize) {
-        // SAFETY: the caller plays the producer; an empty claim only reads its own index.
-        let start = unsafe { self.claimed(0) }.start;
-        // SAFETY: the caller plays the producer and vouches for the written elements.
-        unsafe { self.header().producer.value.end.publish(start.wrapping_add(count as u32)) };
+        let header = self.header();
+        let publish = |near: &mut Near| near.publish(&header.tail.value, near.own().wrapping_add(count as u32));
+        // SAFETY: the caller plays the producer.
+        unsafe { header.producer.near(publish) };
     }
 
     /// Up to `max` of the oldest elements, for the consumer to read in place and to give back with
@@ -361,11 +384,36 @@ impl ByteRing {
     /// The caller plays the consumer, alone, until it has released.
     #[inline(always)]
     pub unsafe fn front(&self, max: usize) -> ByteRuns {
+        let header = self.header();
+        let EndShape { bounds, element_size } = header.consumer.shape;
+        let front = |near: &mut Near| near.front(&header.tail.value, bounds.limit, cap(max));
         // SAFETY: the caller plays the consumer.
-        let run = unsafe { self.granted(max) };
-        let (slot, first, second) = run.split(self.header().consumer.value.end.mask());
+        let (slot, first, second) = unsafe { header.consumer.near(front) }.split(bounds.mask);
         self.track_read(slot, first, second);
-        self.runs(slot, first, second)
+        self.runs(slot, first, second, element_size)
+    }
+
+    /// Takes the oldest element, which `take` reads where it lies; false, without a call, when the ring is empty.
+    ///
+    /// # Safety
+    ///
+    /// The caller plays the consumer, alone, also within `take`, which makes no call of this end.
+    #[inline(always)]
+    pub unsafe fn read_one(&self, take: impl FnOnce(*const u8)) -> bool {
+        let header = self.header();
+        let EndShape { bounds, element_size } = header.consumer.shape;
+        let load = |near: &mut Near| {
+            let Some(index) = near.front_one(&header.tail.value) else {
+                return false;
+            };
+            let slot = (index & bounds.mask) as usize;
+            self.track_read(slot, 1, 0);
+            take(self.slot(slot, element_size));
+            near.release(&header.head.value, index.wrapping_add(1));
+            true
+        };
+        // SAFETY: the caller plays the consumer.
+        unsafe { header.consumer.near(load) }
     }
 
     /// Gives the slots of the `count` oldest elements back to the producer.
@@ -375,32 +423,10 @@ impl ByteRing {
     /// The caller plays the consumer, alone; the last `front` covers `count` elements, and they are no longer read.
     #[inline(always)]
     pub unsafe fn release(&self, count: usize) {
-        // SAFETY: the caller plays the consumer; an empty grant only reads its own index.
-        let start = unsafe { self.granted(0) }.start;
-        // SAFETY: the caller plays the consumer and vouches for the end of its reads.
-        unsafe { self.header().consumer.value.end.release(start.wrapping_add(count as u32)) };
-    }
-
-    /// # Safety
-    ///
-    /// The caller plays the producer, alone.
-    #[inline(always)]
-    unsafe fn claimed(&self, max: usize) -> Run {
         let header = self.header();
-        let end = &header.producer.value.end;
-        // SAFETY: the caller plays the producer.
-        unsafe { end.claim(&header.consumer.value.end, max.min(end.limit() as usize) as u32) }
-    }
-
-    /// # Safety
-    ///
-    /// The caller plays the consumer, alone.
-    #[inline(always)]
-    unsafe fn granted(&self, max: usize) -> Run {
-        let header = self.header();
-        let end = &header.consumer.value.end;
+        let release = |near: &mut Near| near.release(&header.head.value, near.own().wrapping_add(count as u32));
         // SAFETY: the caller plays the consumer.
-        unsafe { end.available(&header.producer.value.end, max.min(end.limit() as usize) as u32) }
+        unsafe { header.consumer.near(release) };
     }
 
     #[inline(always)]
@@ -418,10 +444,14 @@ impl ByteRing {
     }
 
     #[inline(always)]
-    fn runs(&self, slot: usize, first_count: usize, second_count: usize) -> ByteRuns {
-        let offset = slot.wrapping_mul(self.element_size());
+    fn runs(&self, slot: usize, first_count: usize, second_count: usize, element_size: u32) -> ByteRuns {
+        ByteRuns { first: self.slot(slot, element_size), first_count, second: self.slots(), second_count }
+    }
+
+    /// The memory of a masked slot.
+    #[inline(always)]
+    fn slot(&self, slot: usize, element_size: u32) -> *mut u8 {
         // SAFETY: a masked slot is within the storage.
-        let first = unsafe { self.slots().add(offset) };
-        ByteRuns { first, first_count, second: self.slots(), second_count }
+        unsafe { self.slots().add(slot.wrapping_mul(element_size as usize)) }
     }
 }

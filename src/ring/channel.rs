@@ -1,6 +1,7 @@
 //! The safe pair of ends over an owned ring.
 
-use super::typed::Ring;
+use super::body::Body;
+use super::index::Near;
 use crate::status::Status;
 use core::cell::Cell;
 use core::marker::PhantomData;
@@ -10,7 +11,8 @@ use std::sync::Arc;
 /// The producer end of a [`channel`]. Moves between threads; one thread uses it at a time. No method blocks.
 #[derive(Debug)]
 pub struct Producer<T: Copy> {
-    ring: Arc<Ring<T>>,
+    body: Arc<Body<T>>,
+    near: Near,
     // Not `Sync`: the end is one role.
     role: PhantomData<Cell<()>>,
 }
@@ -18,7 +20,8 @@ pub struct Producer<T: Copy> {
 /// The consumer end of a [`channel`]. Moves between threads; one thread uses it at a time. No method blocks.
 #[derive(Debug)]
 pub struct Consumer<T: Copy> {
-    ring: Arc<Ring<T>>,
+    body: Arc<Body<T>>,
+    near: Near,
     // Not `Sync`: the end is one role.
     role: PhantomData<Cell<()>>,
 }
@@ -27,49 +30,49 @@ pub struct Consumer<T: Copy> {
 ///
 /// # Errors
 ///
-/// As [`Ring::new`].
+/// As [`Ring::new`](super::Ring::new).
 pub fn channel<T: Copy>(capacity: usize) -> Result<(Producer<T>, Consumer<T>), Status> {
-    let ring = Arc::new(Ring::new(capacity)?);
-    Ok((Producer { ring: Arc::clone(&ring), role: PhantomData }, Consumer { ring, role: PhantomData }))
+    let (body, near) = (Arc::new(Body::new(capacity, 0)?), Near::new(0));
+    Ok((Producer { body: Arc::clone(&body), near, role: PhantomData }, Consumer { body, near, role: PhantomData }))
 }
 
 impl<T: Copy> Producer<T> {
     /// Elements the ring can hold.
     #[inline]
     pub fn capacity(&self) -> usize {
-        self.ring.capacity()
+        self.body.capacity()
     }
 
     /// Elements stored, as an upper bound: the consumer may have taken more by now.
     #[inline]
     pub fn len(&self) -> usize {
-        self.ring.len()
+        self.body.len()
     }
 
     /// Whether [`Producer::len`] is 0.
     #[inline]
     pub fn is_empty(&self) -> bool {
-        self.ring.is_empty()
+        self.len() == 0
     }
 
     /// Whether [`Producer::len`] is the capacity.
     #[inline]
     pub fn is_full(&self) -> bool {
-        self.ring.is_full()
+        self.len() == self.capacity()
     }
 
     /// Stores `value`; `false` when the ring is full.
     #[inline]
     pub fn push(&mut self, value: T) -> bool {
         // SAFETY: this object is the only producer of its ring, and it is borrowed exclusively.
-        unsafe { self.ring.push(&value) }
+        unsafe { self.body.push(&mut self.near, &value) }
     }
 
     /// Stores as many of `values` as fit, in order, with one index change; returns how many.
     #[inline]
     pub fn push_slice(&mut self, values: &[T]) -> usize {
         // SAFETY: this object is the only producer of its ring, and it is borrowed exclusively.
-        unsafe { self.ring.push_slice(values) }
+        unsafe { self.body.push_slice(&mut self.near, values) }
     }
 
     /// Stores elements of `values`, at most `max` and as many as fit, with one index change; returns how many. Takes no
@@ -105,7 +108,7 @@ impl<T: Copy> Producer<T> {
     ) -> usize {
         // SAFETY: this object is the only producer of its ring and borrowed exclusively, so `fill` cannot reach it; the
         // caller vouches for the elements.
-        unsafe { self.ring.write_run(max, fill) }
+        unsafe { self.body.write_run(&mut self.near, max, fill) }
     }
 }
 
@@ -113,33 +116,33 @@ impl<T: Copy> Consumer<T> {
     /// Elements the ring can hold.
     #[inline]
     pub fn capacity(&self) -> usize {
-        self.ring.capacity()
+        self.body.capacity()
     }
 
     /// Elements stored, as a lower bound: the producer may have added more by now.
     #[inline]
     pub fn len(&self) -> usize {
-        self.ring.len()
+        self.body.len()
     }
 
     /// Whether [`Consumer::len`] is 0.
     #[inline]
     pub fn is_empty(&self) -> bool {
-        self.ring.is_empty()
+        self.len() == 0
     }
 
     /// Takes the oldest element; `None` when the ring is empty.
     #[inline]
     pub fn pop(&mut self) -> Option<T> {
         // SAFETY: this object is the only consumer of its ring, and it is borrowed exclusively.
-        unsafe { self.ring.pop() }
+        unsafe { self.body.pop(&mut self.near) }
     }
 
     /// The oldest element, left in the ring; `None` when the ring is empty.
     #[inline]
     pub fn peek(&mut self) -> Option<T> {
         // SAFETY: this object is the only consumer of its ring, and it is borrowed exclusively.
-        unsafe { self.ring.peek() }
+        unsafe { self.body.peek(&mut self.near) }
     }
 
     /// Takes up to `values.len()` elements in order into the front of `values`, with one index change; returns how
@@ -147,7 +150,7 @@ impl<T: Copy> Consumer<T> {
     #[inline]
     pub fn pop_slice(&mut self, values: &mut [MaybeUninit<T>]) -> usize {
         // SAFETY: this object is the only consumer of its ring, and it is borrowed exclusively.
-        unsafe { self.ring.pop_slice(values) }
+        unsafe { self.body.pop_slice(&mut self.near, values) }
     }
 
     /// Shows up to `max` of the oldest elements as two contiguous runs (the second one follows the first and is often
@@ -156,6 +159,6 @@ impl<T: Copy> Consumer<T> {
     #[inline]
     pub fn read_run(&mut self, max: usize, take: impl FnOnce(&[T], &[T]) -> usize) -> usize {
         // SAFETY: this object is the only consumer of its ring and borrowed exclusively, so `take` cannot reach it.
-        unsafe { self.ring.read_run(max, take) }
+        unsafe { self.body.read_run(&mut self.near, max, take) }
     }
 }

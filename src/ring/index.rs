@@ -1,5 +1,6 @@
-//! The index protocol, free of storage: two free-running words, and per end a cached copy of the far word.
+//! The index protocol, free of storage: two free-running words that both sides read, and what each end keeps to itself.
 
+use super::mark::Mark;
 use crate::sync::atomic::{AtomicU32, Ordering, UnsafeCell};
 use crate::sync::{Edge, Word32};
 
@@ -11,31 +12,6 @@ pub(super) const P2: Edge = Edge::new("ring.P2", Ordering::Acquire);
 pub(super) const C1: Edge = Edge::new("ring.C1", Ordering::Acquire);
 /// `head` store of the consumer.
 pub(super) const C2: Edge = Edge::new("ring.C2", Ordering::Release);
-/// Free slots for a producer at `tail`, at most `wanted`. Looks at the consumer's index only when the cached copy does
-/// not leave room for `wanted`.
-#[inline(always)]
-fn free(tail: u32, cached_head: &mut u32, head: &impl Word32, limit: u32, wanted: u32) -> u32 {
-    let mut free = limit.wrapping_sub(tail.wrapping_sub(*cached_head));
-    if free < wanted {
-        // [P2] Acquire: pairs with [C2]; the consumer is done with the slots it released before they are written.
-        *cached_head = head.load(P2.order());
-        free = limit.wrapping_sub(tail.wrapping_sub(*cached_head));
-    }
-    free.min(wanted)
-}
-
-/// Stored elements for a consumer at `head`, at most `wanted`. Looks at the producer's index only when the cached copy
-/// does not cover `wanted`.
-#[inline(always)]
-fn stored(head: u32, cached_tail: &mut u32, tail: &impl Word32, wanted: u32) -> u32 {
-    let mut stored = cached_tail.wrapping_sub(head);
-    if stored < wanted {
-        // [C1] Acquire: pairs with [P1]; the slots below the loaded tail hold their elements.
-        *cached_tail = tail.load(C1.order());
-        stored = cached_tail.wrapping_sub(head);
-    }
-    stored.min(wanted)
-}
 
 /// A run of consecutive indices, not yet masked.
 #[derive(Debug, Clone, Copy)]
@@ -54,145 +30,157 @@ impl Run {
     }
 }
 
-/// What one end keeps for itself, apart from its published index.
-#[derive(Debug)]
+/// What a ring's capacity says about indices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(C)]
-struct Private {
-    /// Latest far index seen. Only the end's owner touches it.
-    cached: UnsafeCell<u32>,
-    limit: u32,
-    mask: u32,
+pub(super) struct Bounds {
+    /// Most elements.
+    pub limit: u32,
+    /// Slots, a power of two, less 1.
+    pub mask: u32,
 }
 
-impl Private {
-    fn new(start: u32, limit: u32, mask: u32) -> Self {
-        Self { cached: UnsafeCell::new(start), limit, mask }
-    }
-}
-
-/// The producer's line: its index, its copy of the consumer's, and what it needs to find a slot.
-#[derive(Debug)]
+/// What the owner of an end keeps to itself, where the other side never looks: polling of a published index then takes
+/// nothing away that the owner works with.
+#[derive(Debug, Clone, Copy)]
 #[repr(C)]
-pub(super) struct ProducerEnd {
-    tail: AtomicU32,
-    private: Private,
+pub(super) struct Near {
+    /// The end's own index, as last published.
+    own: u32,
+    /// Latest far index seen.
+    far: u32,
 }
 
-impl ProducerEnd {
-    /// An end of an empty ring of `limit` elements whose indices start at `start`.
-    pub fn new(start: u32, limit: u32, mask: u32) -> Self {
-        Self { tail: AtomicU32::new(start), private: Private::new(start, limit, mask) }
+impl Near {
+    /// An end of an empty ring whose indices start at `start`.
+    pub const fn new(start: u32) -> Self {
+        Self { own: start, far: start }
     }
 
+    /// Producer: the index of a free slot, which is its own until it publishes. Looks at the consumer's `head` only when
+    /// the copy shows a full ring.
     #[inline(always)]
-    pub fn mask(&self) -> u32 {
-        self.private.mask
+    pub fn claim_one(&mut self, head: &impl Word32, limit: u32) -> Option<u32> {
+        if self.own.wrapping_sub(self.far) == limit {
+            // [P2] Acquire: pairs with [C2]; the consumer is done with the slots it released before they are written.
+            self.far = head.load(P2.order());
+            if self.own.wrapping_sub(self.far) == limit {
+                return None;
+            }
+        }
+        Some(self.own)
     }
 
+    /// Producer: claims up to `wanted` free slots, as [`Near::claim_one`]. Looks at `head` only when the copy does not leave
+    /// room for `wanted`.
     #[inline(always)]
-    pub fn limit(&self) -> u32 {
-        self.private.limit
+    pub fn claim(&mut self, head: &impl Word32, limit: u32, wanted: u32) -> Run {
+        let wanted = wanted.min(limit);
+        let mut free = limit.wrapping_sub(self.own.wrapping_sub(self.far));
+        if free < wanted {
+            // [P2] Acquire: pairs with [C2], as above.
+            self.far = head.load(P2.order());
+            free = limit.wrapping_sub(self.own.wrapping_sub(self.far));
+        }
+        Run { start: self.own, count: free.min(wanted) }
     }
 
-    /// Claims up to `wanted` free slots, `wanted <= limit`. They are the producer's until it publishes them.
-    ///
-    /// # Safety
-    ///
-    /// The caller is the producer, alone.
+    /// Producer: makes the slots below index `end`, claimed and written, visible to the consumer.
     #[inline(always)]
-    pub unsafe fn claim(&self, far: &ConsumerEnd, wanted: u32) -> Run {
-        // Relaxed: only the producer writes `tail`.
-        let tail = self.tail.load(Ordering::Relaxed);
-        let count = self.private.cached.with_mut(|cached| {
-            // SAFETY: only the producer reaches this cell, and the caller is the producer.
-            let cached = unsafe { &mut *cached };
-            free(tail, cached, &far.head, self.private.limit, wanted)
-        });
-        Run { start: tail, count }
-    }
-
-    /// Makes the slots up to index `end` visible to the consumer.
-    ///
-    /// # Safety
-    ///
-    /// The caller is the producer, `end` lies within the run it claimed last, and it has written every slot below it.
-    #[inline(always)]
-    pub unsafe fn publish(&self, end: u32) {
+    pub fn publish(&mut self, tail: &impl Word32, end: u32) {
+        self.own = end;
         // [P1] Release: pairs with [C1]; the slot writes above happen before the consumer's reads.
-        self.tail.store(end, P1.order());
+        tail.store(end, P1.order());
+    }
+
+    /// Consumer: the index of the oldest element, which stays in the ring until it is released. Looks at the producer's
+    /// `tail` only when the copy shows an empty ring.
+    #[inline(always)]
+    pub fn front_one(&mut self, tail: &impl Word32) -> Option<u32> {
+        if self.own == self.far {
+            // [C1] Acquire: pairs with [P1]; the slots below the loaded tail hold their elements.
+            self.far = tail.load(C1.order());
+            if self.own == self.far {
+                return None;
+            }
+        }
+        Some(self.own)
+    }
+
+    /// Consumer: up to `wanted` of the oldest elements, as [`Near::front_one`]. Looks at `tail` only when the copy does not
+    /// cover `wanted`.
+    #[inline(always)]
+    pub fn front(&mut self, tail: &impl Word32, limit: u32, wanted: u32) -> Run {
+        let wanted = wanted.min(limit);
+        let mut stored = self.far.wrapping_sub(self.own);
+        if stored < wanted {
+            // [C1] Acquire: pairs with [P1], as above.
+            self.far = tail.load(C1.order());
+            stored = self.far.wrapping_sub(self.own);
+        }
+        Run { start: self.own, count: stored.min(wanted) }
+    }
+
+    /// Consumer: gives the slots below index `end`, no longer read, back to the producer.
+    #[inline(always)]
+    pub fn release(&mut self, head: &impl Word32, end: u32) {
+        self.own = end;
+        // [C2] Release: pairs with [P2]; the slot reads above happen before the producer's next writes.
+        head.store(end, C2.order());
+    }
+
+    /// The next index of this end.
+    #[inline(always)]
+    pub const fn own(&self) -> u32 {
+        self.own
     }
 }
 
-/// The consumer's line, the mirror of [`ProducerEnd`].
+/// An end that lies in the ring: its private state, what never changes, and the mark of who is inside.
 #[derive(Debug)]
 #[repr(C)]
-pub(super) struct ConsumerEnd {
-    head: AtomicU32,
-    private: Private,
+pub(super) struct End<S> {
+    near: UnsafeCell<Near>,
+    pub shape: S,
+    pub mark: Mark,
 }
 
-impl ConsumerEnd {
-    /// An end of an empty ring of `limit` elements whose indices start at `start`.
-    pub fn new(start: u32, limit: u32, mask: u32) -> Self {
-        Self { head: AtomicU32::new(start), private: Private::new(start, limit, mask) }
+impl<S> End<S> {
+    pub fn new(start: u32, shape: S, mark: Mark) -> Self {
+        Self { near: UnsafeCell::new(Near::new(start)), shape, mark }
     }
 
-    #[inline(always)]
-    pub fn mask(&self) -> u32 {
-        self.private.mask
-    }
-
-    #[inline(always)]
-    pub fn limit(&self) -> u32 {
-        self.private.limit
-    }
-
-    /// Up to `wanted` stored elements, `wanted <= limit`. They stay in the ring until the consumer releases them.
+    /// The private state.
     ///
     /// # Safety
     ///
-    /// The caller is the consumer, alone.
+    /// The caller plays the role of this end, alone, and is not inside `body` of another call.
     #[inline(always)]
-    pub unsafe fn available(&self, far: &ProducerEnd, wanted: u32) -> Run {
-        // Relaxed: only the consumer writes `head`.
-        let head = self.head.load(Ordering::Relaxed);
-        let count = self.private.cached.with_mut(|cached| {
-            // SAFETY: only the consumer reaches this cell, and the caller is the consumer.
-            let cached = unsafe { &mut *cached };
-            stored(head, cached, &far.tail, wanted)
-        });
-        Run { start: head, count }
-    }
-
-    /// Gives the slots below index `end` back to the producer.
-    ///
-    /// # Safety
-    ///
-    /// The caller is the consumer, `end` lies within the run it was granted last, and it no longer reads below it.
-    #[inline(always)]
-    pub unsafe fn release(&self, end: u32) {
-        // [C2] Release: pairs with [P2]; the slot reads above happen before the producer's next writes.
-        self.head.store(end, C2.order());
+    pub unsafe fn near<R>(&self, body: impl FnOnce(&mut Near) -> R) -> R {
+        self.near.with_mut(|near| {
+            // SAFETY: only the end's role reaches this cell, and the caller plays it, alone.
+            body(unsafe { &mut *near })
+        })
     }
 }
 
 /// Elements stored, from any thread: within `0..=limit` always, exact while neither end moves.
 #[inline]
-pub(super) fn length(producer: &ProducerEnd, consumer: &ConsumerEnd) -> u32 {
+pub(super) fn length(tail: &AtomicU32, head: &AtomicU32, limit: u32) -> u32 {
     // Relaxed: the number is a hint, nothing is read on the strength of it. The two loads are a torn snapshot: a newer
     // head gives a negative difference, a newer tail one above the limit; both are clamped.
-    let head = consumer.head.load(Ordering::Relaxed);
-    let tail = producer.tail.load(Ordering::Relaxed);
+    let head = head.load(Ordering::Relaxed);
+    let tail = tail.load(Ordering::Relaxed);
     let difference = tail.wrapping_sub(head);
-    if difference > u32::MAX / 2 { 0 } else { difference.min(producer.private.limit) }
+    if difference > u32::MAX / 2 { 0 } else { difference.min(limit) }
 }
 
 /// The stored run as seen at rest: no end is moving.
 #[cfg(feature = "std")]
 #[inline]
-pub(super) fn at_rest(producer: &ProducerEnd, consumer: &ConsumerEnd) -> Run {
+pub(super) fn at_rest(tail: &AtomicU32, head: &AtomicU32, limit: u32) -> Run {
     // Relaxed, both: the caller orders the walk behind what the ends did.
-    let tail = producer.tail.load(Ordering::Relaxed);
-    let head = consumer.head.load(Ordering::Relaxed);
-    Run { start: head, count: tail.wrapping_sub(head).min(producer.private.limit) }
+    let tail = tail.load(Ordering::Relaxed);
+    let head = head.load(Ordering::Relaxed);
+    Run { start: head, count: tail.wrapping_sub(head).min(limit) }
 }

@@ -5,6 +5,7 @@
 //! | `index` | the index protocol: claim, publish, available, release |
 //! | `mark` | the marks that detect overlap, with a protocol of their own |
 //! | `slots` | element memory and how models watch it |
+//! | `body` | memory and indices of a ring of `T: Copy`, without its ends (`std`) |
 //! | [`Ring`] | owned ring of `T: Copy` (`std`) |
 //! | [`channel`] | the safe pair of ends over a `Ring` (`std`) |
 //! | [`ByteRing`] | ring of elements of a run-time size in caller-owned memory; [`OwnedByteRing`] brings its own (`std`) |
@@ -17,7 +18,7 @@
 //! | `head` | consumer | producer, observers |
 //! | slots `[head, tail)` | nobody | consumer |
 //! | slots `[tail, head + limit)` | producer | nobody |
-//! | cached far index of an end | that end | that end |
+//! | an end's own index, its copy of the far one | that end | that end |
 //! | `limit`, `mask`, address of the slots | the constructor | everybody |
 //!
 //! Indices run freely over `u32` and are masked on use, so full and empty differ without a spare slot and any limit up
@@ -38,6 +39,8 @@
 //! A full or empty ring is a count of zero, never a wait. A panic in a caller's closure leaves the indices as they
 //! were: nothing is published or released. Constructors report a `Status` and allocate fallibly.
 
+#[cfg(feature = "std")]
+mod body;
 mod byte_header;
 mod bytes;
 #[cfg(feature = "std")]

@@ -396,7 +396,7 @@ fn byte_ring_attach_refuses_every_damaged_shape() {
     let mut blocks = memory(size);
     let mem = blocks.as_mut_ptr().cast::<u8>();
     // Magic, size, capacity, element size; then limit, mask and element size of each end.
-    let words = [0, 4, 8, 12, 16, 20, 136, 140, 144, 264, 268, 272];
+    let words = [0, 4, 8, 12, 16, 20, 392, 396, 400, 520, 524, 528];
     for offset in words {
         // SAFETY: the memory is this test's and large enough.
         unsafe {
@@ -458,13 +458,14 @@ fn byte_ring_in_place() {
 
 #[test]
 fn required_size_is_capped() {
+    const HEADER: usize = 6 * 128;
     assert_eq!(ByteRing::required_size(0, 8), None);
     assert_eq!(ByteRing::required_size(8, 0), None);
     assert_eq!(ByteRing::required_size(MAX_CAPACITY as u32 + 1, 8), None);
     assert_eq!(ByteRing::required_size(8, MAX_ELEMENT_SIZE as u32 + 1), None);
-    assert_eq!(ByteRing::required_size(1, 1), Some(512 + 64 + 128));
-    assert_eq!(ByteRing::required_size(5, 40), Some(512 + 8 * 40 + 128));
-    assert_eq!(ByteRing::required_size(MAX_CAPACITY as u32, 4096), Some(512 + (1 << 36) + 128));
+    assert_eq!(ByteRing::required_size(1, 1), Some(HEADER + 64 + 128));
+    assert_eq!(ByteRing::required_size(5, 40), Some(HEADER + 8 * 40 + 128));
+    assert_eq!(ByteRing::required_size(MAX_CAPACITY as u32, 4096), Some(HEADER + (1 << 36) + 128));
     assert_eq!(BYTE_RING_ALIGN, 64);
 }
 
