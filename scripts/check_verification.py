@@ -6,7 +6,8 @@ label and at least one model (`loom_...`); the named models exist; and some mode
 (`must_fail("module.name"`). A row about a label that no longer exists is an error as well.
 
 Every invariant of the host pipeline (H1 to H38) needs a row that names tests and mutants; the named tests exist, and the named
-mutants exist in cpp_tests/mutants and break that invariant.
+mutants exist in cpp_tests/mutants and break that invariant. The rows of the completion mailbox's invariants (M) are checked in
+the same way.
 """
 
 import re
@@ -68,14 +69,14 @@ def test_names():
 
 
 def check_invariants():
-    """Problems with the table of the host pipeline's invariants."""
+    """Problems with the tables of invariants."""
     problems = []
     broken_by = {mutant["name"]: mutants.invariants(mutant) for mutant in mutants.committed()}
     tests = test_names()
     described = set()
     for number, line in enumerate(DOCUMENT.read_text(encoding="utf-8").splitlines(), 1):
         cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
-        if not line.startswith("|") or len(cells) != 4 or not re.fullmatch(r"H[0-9]+", cells[0]):
+        if not line.startswith("|") or len(cells) != 4 or not re.fullmatch(r"[HM][0-9]+", cells[0]):
             continue
         invariant, _, tested, broken = cells
         where = f"docs/verification.md:{number}: {invariant}"

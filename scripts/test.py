@@ -107,7 +107,7 @@ class Step:
         command = ["cmake", "--build", directory, "-j", JOBS]
         if target:
             command += ["--target", *target]
-        if configured and self.check(*command, env=env, timeout=20 * MINUTE):
+        if configured and self.check(*command, env=env, timeout=60 * MINUTE):
             return directory
         return None
 

@@ -9,6 +9,7 @@
 //! | [`sync`] | words and views, cache padding, relax hint, barriers, the ordering table |
 //! | [`layout`] | shared-memory structs of the C++ runtime and views of them |
 //! | [`ring`] | SPSC ring: run-time capacity, exact logical limit, batches |
+//! | [`mailbox`] | completion mailbox and wait list |
 //! | [`event`] | event count on a futex (`std`) |
 //! | [`pool`] | lanes, blocks, address map, ledger, audit (`std`) |
 //! | [`profiler`] | drain, sentinel, replenish, collect, start and stop (`std`) |
@@ -23,6 +24,7 @@ pub mod event;
 pub mod layout;
 #[cfg(feature = "std")]
 pub mod log;
+pub mod mailbox;
 #[cfg(feature = "std")]
 pub mod pool;
 #[cfg(feature = "std")]

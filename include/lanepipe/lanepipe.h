@@ -24,6 +24,15 @@
 #endif
 
 
+// Other subtasks of the task are to come.
+#define LANEPIPE_FIN_NOT_LAST 0
+
+// The last subtask; nothing is deferred, the caller completes the task.
+#define LANEPIPE_FIN_LAST_INLINE 1
+
+// The last subtask; the task is the consumer's, the caller does not touch it any more.
+#define LANEPIPE_FIN_HANDED_OVER 2
+
 #if defined(LANEPIPE_HOST)
 // Level of failures and misuse.
 #define LANEPIPE_LOG_ERROR 1
@@ -43,6 +52,27 @@
 // Level of details.
 #define LANEPIPE_LOG_DEBUG 4
 #endif
+
+// Bytes of a mailbox.
+#define LANEPIPE_MAILBOX_SIZE 262272
+
+// Alignment of a mailbox in bytes. The C++ runtime declares 64; 64 keep producers and consumer on lines of their own.
+#define LANEPIPE_MAILBOX_ALIGN 8
+
+// Messages that a mailbox holds.
+#define LANEPIPE_MAILBOX_CAPACITY 4096
+
+// Producers that may push at once.
+#define LANEPIPE_MAILBOX_MAX_PRODUCERS 256
+
+// Most conditions of one slab, and of one call.
+#define LANEPIPE_SLAB_CAPACITY 64
+
+// `kind` of a message that carries a condition.
+#define LANEPIPE_MESSAGE_CONDITION 0
+
+// `kind` of the message that ends a task's conditions.
+#define LANEPIPE_MESSAGE_NORMAL_DONE 1
 
 #if defined(LANEPIPE_HOST)
 // Most shards a pool can have.
@@ -212,6 +242,55 @@
 // the shared library's SONAME.
 #define LANEPIPE_ABI_VERSION 0
 
+// a2a3, tensormap_and_ringbuffer.
+#define LANEPIPE_VARIANT_A2A3_TENSORMAP_AND_RINGBUFFER 0
+
+// a2a3, host_build_graph.
+#define LANEPIPE_VARIANT_A2A3_HOST_BUILD_GRAPH 1
+
+// a5, tensormap_and_ringbuffer.
+#define LANEPIPE_VARIANT_A5_TENSORMAP_AND_RINGBUFFER 2
+
+// a5, host_build_graph.
+#define LANEPIPE_VARIANT_A5_HOST_BUILD_GRAPH 3
+
+// Bytes of a wait list.
+#define LANEPIPE_WAIT_LIST_SIZE 198680
+
+// Alignment of a wait list in bytes.
+#define LANEPIPE_WAIT_LIST_ALIGN 8
+
+// Alignment of a side area in bytes.
+#define LANEPIPE_WAIT_SIDE_ALIGN 64
+
+// Most messages that a side area holds for tasks and conditions that the list has no room for.
+#define LANEPIPE_WAIT_MAX_OVERFLOW (1 << 20)
+
+// Flag of `lanepipe_wait_ops_t`, for a list without a side area: whoever assigns one entry to another copies its live
+// conditions and leaves the other slots as they are, so that unused slots of live entries may hold messages.
+#define LANEPIPE_WAIT_COPY_KEEPS_REST 1
+
+// Flag of `lanepipe_wait_side_init`: completed tasks are not remembered, because tokens come back in one run.
+#define LANEPIPE_WAIT_TOKENS_COME_BACK 1
+
+// Result of a poll: not yet.
+#define LANEPIPE_WAIT_PENDING 0
+
+// Result of a poll: the condition holds.
+#define LANEPIPE_WAIT_READY 1
+
+// Result of a poll: it never will.
+#define LANEPIPE_WAIT_FAILED 2
+
+// The condition is malformed or has failed.
+#define LANEPIPE_WAIT_ERROR_INVALID 101
+
+// Neither the list nor what holds messages for it has room.
+#define LANEPIPE_WAIT_ERROR_OVERFLOW 102
+
+// A condition could not be registered, or a message makes no sense.
+#define LANEPIPE_WAIT_ERROR_REGISTRATION 103
+
 // Outcome of every call. 0 is success, positive values are normal outcomes, negative ones misuse or failure. Numbers
 // are fixed for ever; new ones are only added.
 enum lanepipe_status_t
@@ -288,6 +367,9 @@ typedef int32_t lanepipe_status_t;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
+// A completion mailbox in memory of the caller, with the layout of the C++ runtime's `AICoreCompletionMailbox`. Opaque.
+typedef struct lanepipe_mailbox_t lanepipe_mailbox_t;
+
 #if defined(LANEPIPE_HOST)
 // A pool. Opaque.
 typedef struct lanepipe_pool_t lanepipe_pool_t;
@@ -304,6 +386,13 @@ typedef struct lanepipe_ring_consumer_t lanepipe_ring_consumer_t;
 // The producer end of a ring: one thread at a time, the same until it is handed over with synchronisation. Opaque.
 typedef struct lanepipe_ring_producer_t lanepipe_ring_producer_t;
 
+// A wait list in memory of the caller, with the layout of the C++ runtime's `AsyncWaitList`. Opaque.
+typedef struct lanepipe_wait_list_t lanepipe_wait_list_t;
+
+// A side area of a wait list: what makes a list fast and lets it hold more. Opaque, in memory of the caller. Belongs to one
+// list, which is then changed by functions of this section alone.
+typedef struct lanepipe_wait_side_t lanepipe_wait_side_t;
+
 #if defined(LANEPIPE_HOST)
 // The words of the two backpressure gates, by host addresses inside the shared region. The device raises a contended word
 // when a lane finds its ready queue full (rq) or its free queue empty (fq); lanes park while a freeze word is set.
@@ -318,6 +407,66 @@ typedef struct lanepipe_gates_t {
     uint32_t *fq_contended;
 } lanepipe_gates_t;
 #endif
+
+// A question about a slot; 0 is no.
+typedef int32_t (*lanepipe_fin_ask_fn_t)(void *context, void *slot);
+
+// The token of a slot's task.
+typedef uint64_t (*lanepipe_fin_token_fn_t)(void *context, void *slot);
+
+// Marks a slot.
+typedef void (*lanepipe_fin_mark_fn_t)(void *context, void *slot);
+
+// A question about the run; 0 is no.
+typedef int32_t (*lanepipe_fin_run_fn_t)(void *context);
+
+// Passes a moment.
+typedef void (*lanepipe_fin_spin_fn_t)(void *context);
+
+// What is known of slots, and what a full ring is waited for with. The functions about slots may be null: then the fields
+// of the variant's `PTO2TaskSlotState` are used. Read during the call only.
+typedef struct lanepipe_fin_ops_t {
+    // `sizeof(lanepipe_fin_ops_t)`.
+    uint32_t struct_size;
+    // One of `LANEPIPE_VARIANT_*`.
+    uint32_t variant;
+    // Passed to the functions.
+    void *context;
+    // Whether the slot has a payload.
+    lanepipe_fin_ask_fn_t has_payload;
+    // The task's token.
+    lanepipe_fin_token_fn_t token;
+    // Sets the slot's deferred flag.
+    lanepipe_fin_mark_fn_t mark_deferred;
+    // Whether it is set.
+    lanepipe_fin_ask_fn_t is_deferred;
+    // Counts a subtask, with acquire and release in one operation; whether it was the last.
+    lanepipe_fin_ask_fn_t subtask_done;
+    // Whether the task has one subtask only; null: no. Then its sentinel goes out with its conditions.
+    lanepipe_fin_ask_fn_t is_sole;
+    // Whether the run is over; null: no. Asked while the ring is full.
+    lanepipe_fin_run_fn_t should_abort;
+    // Makes room in a full ring, for instance by a drain; whether it may have. May be null.
+    lanepipe_fin_run_fn_t help;
+    // Passes a moment; null: a hint to the processor.
+    lanepipe_fin_spin_fn_t spin;
+} lanepipe_fin_ops_t;
+
+// What became of a subtask.
+typedef struct lanepipe_fin_result_t {
+    // `sizeof(lanepipe_fin_result_t)`, set by the caller.
+    uint32_t struct_size;
+    // One of `LANEPIPE_FIN_*`; meaningful with `LANEPIPE_OK`.
+    uint32_t outcome;
+    // The error to latch, or 0.
+    int32_t error;
+    // Messages pushed.
+    uint32_t pushed;
+    // Messages that a full ring refused at first.
+    uint32_t skipped;
+    // Always 0.
+    uint32_t reserved;
+} lanepipe_fin_result_t;
 
 #if defined(LANEPIPE_HOST)
 // Takes one message: terminated UTF-8 text without line end, valid during the call. Called from any thread that uses the
@@ -338,6 +487,60 @@ typedef struct lanepipe_log_sink_t {
     uint32_t reserved;
 } lanepipe_log_sink_t;
 #endif
+
+// A condition as a kernel lists it, with the layout of the C++ runtime's `DeferredCompletionEntry`.
+typedef struct lanepipe_slab_entry_t {
+    // Counter, record or handle.
+    uint64_t addr;
+    // Value of the backend.
+    uint64_t backend_cookie;
+    // Threshold.
+    uint32_t expected_value;
+    // Engine.
+    uint32_t engine;
+    // Selects the backend.
+    int32_t completion_type;
+    // Not looked at.
+    uint32_t reserved;
+} lanepipe_slab_entry_t;
+
+// A message, with the layout of the C++ runtime's `AICoreCompletionMsgView`. All values are carried as they are.
+typedef struct lanepipe_message_t {
+    // Id of the task.
+    uint64_t task_token;
+    // Counter, record or handle; of `LANEPIPE_MESSAGE_NORMAL_DONE` the address of the slot state.
+    uint64_t addr;
+    // Value of the backend.
+    uint64_t backend_cookie;
+    // Threshold.
+    uint32_t expected_value;
+    // Engine.
+    uint32_t engine;
+    // Selects the backend.
+    int32_t completion_type;
+    // `LANEPIPE_MESSAGE_CONDITION` or `LANEPIPE_MESSAGE_NORMAL_DONE`; whatever stands in the slot.
+    uint32_t kind;
+} lanepipe_message_t;
+
+// What an observer sees of a mailbox. Exact at rest.
+typedef struct lanepipe_mailbox_stats_t {
+    // `sizeof(lanepipe_mailbox_stats_t)`, set by the caller.
+    uint32_t struct_size;
+    // Tickets that are claimed and not consumed, 0 to `LANEPIPE_MAILBOX_CAPACITY`.
+    uint32_t pending;
+    // Tickets claimed.
+    uint64_t head;
+    // Messages consumed.
+    uint64_t tail;
+    // 1 if the oldest ticket is claimed and not published: nothing can be popped until its producer goes on. Else 0.
+    uint32_t gap;
+    // Such tickets that the consumer met, since the memory was cleared.
+    uint32_t gaps;
+    // How often a consumer found another one at work (`LANEPIPE_E_OVERLAP`), since the memory was cleared.
+    uint32_t overlaps;
+    // Number of the run that `lanepipe_mailbox_init_empty` began last; 0 if none.
+    uint32_t run;
+} lanepipe_mailbox_stats_t;
 
 #if defined(LANEPIPE_HOST)
 // Geometry of a pool, fixed for its life but for the number of live shards.
@@ -820,6 +1023,117 @@ typedef struct lanepipe_fault_t {
 } lanepipe_fault_t;
 #endif
 
+// Completes the task whose slot state is at `slot`. 0, or an error code, after which the task stays. `*stream_done` is 0
+// before and says how many host tasks that completed. Runs under the list's lock.
+typedef int32_t (*lanepipe_wait_complete_fn_t)(void *context, void *slot, int32_t thread, int32_t *stream_done);
+
+// Releases a completed slot. Runs under the list's lock.
+typedef void (*lanepipe_wait_release_fn_t)(void *context, void *slot, int32_t thread);
+
+// Polls a condition (`CompletionCondition`): `LANEPIPE_WAIT_PENDING`, `_READY`, or `_FAILED` with `*error` set.
+typedef int32_t (*lanepipe_wait_poll_fn_t)(void *context, const void *condition, int32_t *error);
+
+// Retires a condition that holds; once per condition.
+typedef void (*lanepipe_wait_retire_fn_t)(void *context, void *condition);
+
+// Drops `bytes` of the device's cache from `line` on.
+typedef void (*lanepipe_wait_invalidate_fn_t)(void *context, size_t line, size_t bytes);
+
+// Tells of a failure and of the task and condition or message that it is about.
+typedef void (*lanepipe_wait_report_fn_t)(void *context,
+                                          int32_t error,
+                                          uint64_t token,
+                                          uint64_t addr,
+                                          uint32_t engine,
+                                          int32_t completion_type);
+
+// What a list is used with. Read during the call only.
+typedef struct lanepipe_wait_ops_t {
+    // `sizeof(lanepipe_wait_ops_t)`.
+    uint32_t struct_size;
+    // One of `LANEPIPE_VARIANT_*`.
+    uint32_t variant;
+    // `LANEPIPE_WAIT_COPY_KEEPS_REST` or 0.
+    uint32_t flags;
+    // Messages drained per call at most; 0 is 4096.
+    uint32_t budget;
+    // Passed to the functions.
+    void *context;
+    // Null: nothing is completed, entries wait for somebody who completes them.
+    lanepipe_wait_complete_fn_t complete;
+    // Null: completed slots are not collected for release.
+    lanepipe_wait_release_fn_t release;
+    // Null: the built-in backends of the variant.
+    lanepipe_wait_poll_fn_t poll;
+    // May be null.
+    lanepipe_wait_retire_fn_t retire;
+    // May be null.
+    lanepipe_wait_invalidate_fn_t invalidate;
+    // May be null.
+    lanepipe_wait_report_fn_t report;
+} lanepipe_wait_ops_t;
+
+// Where completed slots are collected for a later release by the caller. Full, it is emptied on the spot through
+// `lanepipe_wait_ops_t::release`, last in, first out. With capacity 0 or null pointers a slot is released at once.
+typedef struct lanepipe_wait_release_t {
+    // Room for `capacity` slots.
+    void **slots;
+    // Slots collected.
+    int32_t *count;
+    // 0 or more.
+    int32_t capacity;
+    // Must be 0.
+    uint32_t reserved;
+} lanepipe_wait_release_t;
+
+// What a drain or a pass did.
+typedef struct lanepipe_wait_result_t {
+    // `sizeof(lanepipe_wait_result_t)`, set by the caller.
+    uint32_t struct_size;
+    // Host tasks completed: the sum of `stream_done`.
+    int32_t completed;
+    // Tasks completed, nodes inside of graphs included.
+    int32_t resolved;
+    // Messages consumed.
+    int32_t drained;
+    // 0, `LANEPIPE_WAIT_ERROR_*`, or what `complete` or `poll` gave.
+    int32_t error;
+    // Messages of completed tasks that were dropped.
+    uint32_t ignored;
+    // Messages that are held beside the list.
+    uint32_t parked;
+    // 1 if messages may have been left in the ring, because of the budget or for want of room; else 0.
+    uint32_t more;
+    // Slot of the first failure, or null.
+    void *failed_slot;
+    // Token of the first failure.
+    uint64_t failed_token;
+    // Address of the first failure's condition.
+    uint64_t failed_addr;
+    // Engine of the first failure's condition.
+    uint32_t failed_engine;
+    // Type of the first failure's condition.
+    int32_t failed_type;
+} lanepipe_wait_result_t;
+
+// What waits.
+typedef struct lanepipe_wait_info_t {
+    // `sizeof(lanepipe_wait_info_t)`, set by the caller.
+    uint32_t struct_size;
+    // Tasks in the list.
+    uint32_t tasks;
+    // Conditions that do not hold yet.
+    uint64_t conditions;
+    // Token of the task that has waited longest, without a side area of one that waits; 0 if `tasks` is 0.
+    uint64_t oldest_token;
+    // Messages that are held beside the list.
+    uint32_t parked;
+    // Always 0.
+    uint32_t reserved;
+    // Refused attempts, as producers counted them in the list.
+    uint64_t skipped;
+} lanepipe_wait_info_t;
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -859,6 +1173,24 @@ lanepipe_status_t lanepipe_pool_end_freeze_tick(const struct lanepipe_pool_t *po
                                                 uint32_t release_ready);
 #endif
 
+// One subtask of the task at `slot` has ended; `slab` (a `DeferredCompletionSlab`) is that of its core and buffer, made
+// visible by the caller's barrier. Its conditions are pushed, the subtask is counted, the last one hands the task over.
+//
+// `LANEPIPE_OK` with `result->outcome`. `LANEPIPE_E_CORRUPT` if the slab holds an error or more conditions than it can: nothing
+// was counted or pushed, `result->error` is what to latch. `LANEPIPE_E_NULL` with `result->error` 103 if a task defers and
+// `mailbox` is null. `LANEPIPE_CLOSED` if `should_abort` said so. Any thread, for one subtask once; waits while the ring is
+// full.
+//
+// # Safety
+//
+// `mailbox` is null or a mailbox, `slab` null or a slab. `ops` is null or readable, `result` null or writable. Functions are
+// callable; `slot` is what they expect, or a slot state of the variant.
+lanepipe_status_t lanepipe_fin_subtask(struct lanepipe_mailbox_t *mailbox,
+                                       const struct lanepipe_fin_ops_t *ops,
+                                       void *slot,
+                                       void *slab,
+                                       struct lanepipe_fin_result_t *result);
+
 #if defined(LANEPIPE_HOST)
 // Sets the sink for failures before a handle exists. Null takes it back. Any thread; the earlier sink may still be in
 // use by calls that began before. Never blocks for long.
@@ -868,6 +1200,146 @@ lanepipe_status_t lanepipe_pool_end_freeze_tick(const struct lanepipe_pool_t *po
 // `sink` is null or points at a sink whose function and context are valid as long as it is in use.
 lanepipe_status_t lanepipe_log_set_global(const struct lanepipe_log_sink_t *sink);
 #endif
+
+// Bytes of a mailbox: `LANEPIPE_MAILBOX_SIZE`. Any thread.
+size_t lanepipe_mailbox_size(void);
+
+// Alignment that the C++ runtime declares for a mailbox, in bytes: reserve by it. `LANEPIPE_MAILBOX_ALIGN` is enough to use
+// one. Any thread.
+size_t lanepipe_mailbox_align(void);
+
+// Messages that a mailbox holds: `LANEPIPE_MAILBOX_CAPACITY`. Any thread.
+uint32_t lanepipe_mailbox_capacity(void);
+
+// Gives `length` bytes at `memory` the type of a mailbox, for the version `abi_version` (`LANEPIPE_ABI_VERSION` of the
+// caller's header) of this interface. Looks at no byte of the memory, which stays the caller's; its contents are those of a
+// mailbox, all zero, or are made such with `lanepipe_mailbox_init_empty`. `LANEPIPE_E_VERSION` if the library is of another
+// version, `LANEPIPE_E_MISALIGNED` below `LANEPIPE_MAILBOX_ALIGN`, `LANEPIPE_E_INVALID` if `length` is below
+// `LANEPIPE_MAILBOX_SIZE`. Any thread; never blocks.
+//
+// # Safety
+//
+// `mailbox` is null or writable.
+lanepipe_status_t lanepipe_mailbox_attach(void *memory,
+                                          size_t length,
+                                          uint32_t abi_version,
+                                          struct lanepipe_mailbox_t **mailbox);
+
+// Makes an empty mailbox of any bytes, in well under a microsecond if the memory proves to have been one made by this call
+// (then the tickets go on), otherwise by clearing all of it. Boot thread: nobody else uses the mailbox, and the caller
+// publishes the start to other threads. Never blocks.
+//
+// # Safety
+//
+// `mailbox` is null or has `LANEPIPE_MAILBOX_SIZE` bytes of writable memory.
+lanepipe_status_t lanepipe_mailbox_init_empty(struct lanepipe_mailbox_t *mailbox);
+
+// Discards everything that was not consumed, claims that nobody published included. Boot thread, as for
+// `lanepipe_mailbox_init_empty`. Never blocks.
+//
+// # Safety
+//
+// `mailbox` is null or a mailbox.
+lanepipe_status_t lanepipe_mailbox_discard(struct lanepipe_mailbox_t *mailbox);
+
+// `LANEPIPE_OK` if messages are pending, published or not; `LANEPIPE_EMPTY` otherwise. A hint. Stores nothing. Any thread;
+// never blocks.
+//
+// # Safety
+//
+// `mailbox` is null or a mailbox.
+lanepipe_status_t lanepipe_mailbox_has_pending(struct lanepipe_mailbox_t *mailbox);
+
+// Publishes a condition of a task. `LANEPIPE_FULL` if there is no room, without any effect. Any thread, at most
+// `LANEPIPE_MAILBOX_MAX_PRODUCERS` at once; lock-free.
+//
+// # Safety
+//
+// `mailbox` is null or a mailbox.
+lanepipe_status_t lanepipe_mailbox_try_push_condition(struct lanepipe_mailbox_t *mailbox,
+                                                      uint64_t task_token,
+                                                      uint64_t addr,
+                                                      uint64_t backend_cookie,
+                                                      uint32_t expected_value,
+                                                      uint32_t engine,
+                                                      int32_t completion_type);
+
+// Publishes the message that ends a task's conditions, which carries the address of its slot state. Otherwise as
+// `lanepipe_mailbox_try_push_condition`.
+//
+// # Safety
+//
+// `mailbox` is null or a mailbox.
+lanepipe_status_t lanepipe_mailbox_try_push_normal_done(struct lanepipe_mailbox_t *mailbox,
+                                                        uint64_t task_token,
+                                                        uint64_t slot_state_addr);
+
+// Publishes conditions of a task, `count` (at most `LANEPIPE_SLAB_CAPACITY`) at `entries`, in order under consecutive
+// tickets that one exchange takes. `*pushed` is written on `LANEPIPE_OK` and on `LANEPIPE_FULL`, when only as many of the
+// first ones fitted: go on behind them. `entries` may be memory that a device writes; each is read once. Otherwise as
+// `lanepipe_mailbox_try_push_condition`.
+//
+// # Safety
+//
+// `mailbox` is null or a mailbox, `entries` null or readable for `count` elements, `pushed` null or writable.
+lanepipe_status_t lanepipe_mailbox_try_push_entries(struct lanepipe_mailbox_t *mailbox,
+                                                    uint64_t task_token,
+                                                    const struct lanepipe_slab_entry_t *entries,
+                                                    uint32_t count,
+                                                    uint32_t *pushed);
+
+// As `lanepipe_mailbox_try_push_entries`, with the message that ends the task's conditions behind them, under the same
+// exchange: for a task that has no other subtask. `*pushed` counts it, so that the call is repeated with what is left of
+// `entries`, and none of them, until it gives `LANEPIPE_OK`.
+//
+// # Safety
+//
+// As for `lanepipe_mailbox_try_push_entries`.
+lanepipe_status_t lanepipe_mailbox_try_push_task(struct lanepipe_mailbox_t *mailbox,
+                                                 uint64_t task_token,
+                                                 const struct lanepipe_slab_entry_t *entries,
+                                                 uint32_t count,
+                                                 uint64_t slot_state_addr,
+                                                 uint32_t *pushed);
+
+// Copies the oldest message and leaves it where it is. `*message` is written on `LANEPIPE_OK` only; otherwise as
+// `lanepipe_mailbox_try_pop`.
+//
+// # Safety
+//
+// `mailbox` is null or a mailbox, `message` null or writable.
+lanepipe_status_t lanepipe_mailbox_peek(struct lanepipe_mailbox_t *mailbox, struct lanepipe_message_t *message);
+
+// Takes the oldest message. `*message` is written on `LANEPIPE_OK` only. `LANEPIPE_EMPTY` if there is none, `LANEPIPE_AGAIN`
+// if the oldest is claimed by a producer and not published yet, `LANEPIPE_E_OVERLAP` if another thread consumes at the same
+// time, which is misuse: this call has taken nothing then. Consumer: one thread at a time, the same until it is handed over
+// with synchronisation. Wait-free.
+//
+// # Safety
+//
+// `mailbox` is null or a mailbox, `message` null or writable.
+lanepipe_status_t lanepipe_mailbox_try_pop(struct lanepipe_mailbox_t *mailbox,
+                                           struct lanepipe_message_t *message);
+
+// Takes up to `max` messages in order, until there is none or one is not published yet, and gives all their slots back at
+// once. `*popped` is written on `LANEPIPE_OK` only, when it is at least 1 unless `max` is 0. The memory at `messages` may be
+// written beyond `*popped` and on any outcome. Otherwise as `lanepipe_mailbox_try_pop`.
+//
+// # Safety
+//
+// `mailbox` is null or a mailbox, `messages` null or writable for `max` elements, `popped` null or writable.
+lanepipe_status_t lanepipe_mailbox_pop_batch(struct lanepipe_mailbox_t *mailbox,
+                                             struct lanepipe_message_t *messages,
+                                             uint32_t max,
+                                             uint32_t *popped);
+
+// What an observer sees. `*stats` has its `struct_size` set. Any thread; never blocks.
+//
+// # Safety
+//
+// `mailbox` is null or a mailbox, `stats` null or writable.
+lanepipe_status_t lanepipe_mailbox_get_stats(struct lanepipe_mailbox_t *mailbox,
+                                             struct lanepipe_mailbox_stats_t *stats);
 
 #if defined(LANEPIPE_HOST)
 // Creates a pool.
@@ -1590,6 +2062,145 @@ uint32_t lanepipe_abi_version(void);
 
 // The library's version, "major.minor.patch". A static string. Any thread, never blocks.
 const char *lanepipe_version(void);
+
+// Bytes of a wait list: `LANEPIPE_WAIT_LIST_SIZE`. Any thread.
+size_t lanepipe_wait_list_size(void);
+
+// Bytes of a side area that holds `overflow` messages, 0 to `LANEPIPE_WAIT_MAX_OVERFLOW`. Any thread.
+//
+// # Safety
+//
+// `size` is null or writable.
+lanepipe_status_t lanepipe_wait_side_required_size(uint32_t overflow, size_t *size);
+
+// Makes a side area in `length` bytes at `memory`, which is aligned to `LANEPIPE_WAIT_SIDE_ALIGN` and stays the caller's.
+// It holds up to `overflow` messages. `flags` is `LANEPIPE_WAIT_TOKENS_COME_BACK` or 0: then messages of tasks that were
+// completed lately are dropped and counted. Any thread; nobody else uses the memory.
+//
+// # Safety
+//
+// `memory` is null or writable for `length` bytes; `side` is null or writable.
+lanepipe_status_t lanepipe_wait_side_init(void *memory,
+                                          size_t length,
+                                          uint32_t overflow,
+                                          uint32_t flags,
+                                          struct lanepipe_wait_side_t **side);
+
+// Makes the list empty and free, and forgets what its side area (may be null) holds. For memory of any contents. Nobody else
+// uses the list; the caller publishes the start.
+//
+// # Safety
+//
+// `list` is null or has `LANEPIPE_WAIT_LIST_SIZE` bytes; `side` is null or a side area.
+lanepipe_status_t lanepipe_wait_list_reset(struct lanepipe_wait_list_t *list,
+                                           struct lanepipe_wait_side_t *side);
+
+// One attempt to become the list's consumer: `LANEPIPE_OK`, or `LANEPIPE_BUSY`, in which case nothing was stored. A lock
+// word that is neither 0 nor 1 counts as free. Any thread; wait-free.
+//
+// # Safety
+//
+// `list` is null or a wait list.
+lanepipe_status_t lanepipe_wait_list_try_lock(struct lanepipe_wait_list_t *list);
+
+// Ends being the list's consumer. Whoever has the lock; wait-free.
+//
+// # Safety
+//
+// `list` is null or a wait list.
+lanepipe_status_t lanepipe_wait_list_unlock(struct lanepipe_wait_list_t *list);
+
+// Finds the first live entry of task `token`: its address (`AsyncWaitEntry`), or `LANEPIPE_EMPTY`. `side` is the list's side
+// area or null. Whoever has the lock; wait-free.
+//
+// # Safety
+//
+// `list` is null or a wait list, `side` null or its side area, `entry` null or writable.
+lanepipe_status_t lanepipe_wait_list_find(struct lanepipe_wait_list_t *list,
+                                          struct lanepipe_wait_side_t *side,
+                                          uint64_t token,
+                                          void **entry);
+
+// Appends a condition to `entry` (an `AsyncWaitEntry`, of the list or apart), `*error` 0; or `LANEPIPE_FULL` with `*error`
+// 103. In a full entry conditions that hold are dropped and those that include each other merged. Whoever has the lock.
+//
+// # Safety
+//
+// `list` is null or a wait list, `side` null or its side area, `entry` null or an entry, `error` null or writable.
+lanepipe_status_t lanepipe_wait_list_append(struct lanepipe_wait_list_t *list,
+                                            struct lanepipe_wait_side_t *side,
+                                            void *entry,
+                                            uint64_t addr,
+                                            uint64_t backend_cookie,
+                                            uint32_t expected_value,
+                                            uint32_t engine,
+                                            int32_t completion_type,
+                                            int32_t *error);
+
+// Moves messages from `mailbox` into `list`. `side` is the list's side area, or null: then the list's own unused slots
+// hold what it has no room for. `mailbox` may be null: nothing is drained. `ops` may be null: nothing is completed.
+// `release` may be null. `thread` is passed to the functions.
+//
+// A message that cannot be stored stays in the ring; `result->error` says why, and does so again in the next call.
+// `LANEPIPE_OK` whenever the call ran; `LANEPIPE_E_OVERLAP` if another consumer was at work on the ring, with `*result` written,
+// too. Whoever has the lock; at most `ops->budget` messages, never blocks.
+//
+// # Safety
+//
+// `list` is null or a wait list, `side` null or its side area, `mailbox` null or a mailbox. Structures are null or
+// readable, `result` null or writable. Functions are callable; addresses in conditions are those of live words.
+lanepipe_status_t lanepipe_wait_list_drain(struct lanepipe_wait_list_t *list,
+                                           struct lanepipe_wait_side_t *side,
+                                           struct lanepipe_mailbox_t *mailbox,
+                                           const struct lanepipe_wait_ops_t *ops,
+                                           const struct lanepipe_wait_release_t *release,
+                                           int32_t thread,
+                                           struct lanepipe_wait_result_t *result);
+
+// Tries the lock, drains as `lanepipe_wait_list_drain` does, polls the conditions of all tasks once, completes those that
+// have everything, and unlocks. `LANEPIPE_BUSY` if somebody else has the lock: all counts of `*result` are 0. A failure of
+// the drain ends the call before anything is polled; counts are kept. Any thread; never blocks.
+//
+// # Safety
+//
+// As for `lanepipe_wait_list_drain`.
+lanepipe_status_t lanepipe_wait_list_poll(struct lanepipe_wait_list_t *list,
+                                          struct lanepipe_wait_side_t *side,
+                                          struct lanepipe_mailbox_t *mailbox,
+                                          const struct lanepipe_wait_ops_t *ops,
+                                          const struct lanepipe_wait_release_t *release,
+                                          int32_t thread,
+                                          struct lanepipe_wait_result_t *result);
+
+// Tests a condition (`CompletionCondition`) with the built-in backends of `variant`: `*state` is `LANEPIPE_WAIT_PENDING`,
+// `_READY` or `_FAILED`, then with `*error`. `invalidate` may be null. Whoever has the lock.
+//
+// # Safety
+//
+// `condition` is null or a condition whose words live; the other pointers are null or writable.
+lanepipe_status_t lanepipe_wait_test_condition(uint32_t variant,
+                                               void *condition,
+                                               lanepipe_wait_invalidate_fn_t invalidate,
+                                               void *context,
+                                               int32_t *state,
+                                               int32_t *error);
+
+// What waits, for a watchdog that must not take a task's wait for a hang. `side` is the list's side area or null. Whoever
+// has the lock, or at rest.
+//
+// # Safety
+//
+// `list` is null or a wait list, `side` null or its side area, `info` null or writable.
+lanepipe_status_t lanepipe_wait_list_get_info(struct lanepipe_wait_list_t *list,
+                                              struct lanepipe_wait_side_t *side,
+                                              struct lanepipe_wait_info_t *info);
+
+// Tasks in the list, for a gate. Any thread, a hint without the lock; wait-free.
+//
+// # Safety
+//
+// `list` is null or a wait list, `tasks` null or writable.
+lanepipe_status_t lanepipe_wait_list_get_count(struct lanepipe_wait_list_t *list, uint32_t *tasks);
 
 #if !defined(LANEPIPE_HOST)
 // Supplied by the device image: called if the library meets an internal error, which no function can reach.

@@ -9,10 +9,12 @@ mod args;
 mod backpressure;
 #[cfg(feature = "std")]
 mod failure;
+mod fin;
 #[cfg(feature = "std")]
 mod guard;
 #[cfg(feature = "std")]
 mod log;
+mod mailbox;
 #[cfg(feature = "std")]
 mod memory;
 #[cfg(feature = "std")]
@@ -26,3 +28,4 @@ mod status;
 #[cfg(feature = "std")]
 mod steps;
 mod version;
+mod wait_list;

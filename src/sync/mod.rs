@@ -13,7 +13,7 @@ mod word;
 pub use crossbeam_utils::CachePadded;
 pub use edge::Edge;
 pub use turn::{Held, Turn};
-pub use word::{RawWord32, RawWord64, Word32, Word64};
+pub use word::{RawWord32, RawWord64, SharedWord64, Word32, Word64};
 
 /// Where no thread can fence for another.
 #[cfg(not(all(target_os = "linux", feature = "std", not(feature = "portable-wait"), not(all(test, loom)))))]

@@ -74,6 +74,44 @@ macro_rules! word {
     };
 }
 
+/// A 64-bit word that several threads write.
+pub trait SharedWord64: Word64 {
+    /// Stores `new` if the word holds `current`; otherwise gives what it holds.
+    fn compare_exchange(&self, current: u64, new: u64, success: Ordering, failure: Ordering) -> Result<u64, u64>;
+}
+
+impl SharedWord64 for atomic::AtomicU64 {
+    #[inline(always)]
+    fn compare_exchange(&self, current: u64, new: u64, success: Ordering, failure: Ordering) -> Result<u64, u64> {
+        self.compare_exchange(current, new, success, failure)
+    }
+}
+
+impl SharedWord64 for RawWord64 {
+    #[inline(always)]
+    fn compare_exchange(&self, current: u64, new: u64, success: Ordering, failure: Ordering) -> Result<u64, u64> {
+        self.atomic().compare_exchange(current, new, success, failure)
+    }
+}
+
+impl<W: Word64> Word64 for &W {
+    #[inline(always)]
+    fn load(&self, order: Ordering) -> u64 {
+        (**self).load(order)
+    }
+    #[inline(always)]
+    fn store(&self, value: u64, order: Ordering) {
+        (**self).store(value, order)
+    }
+}
+
+impl<W: SharedWord64> SharedWord64 for &W {
+    #[inline(always)]
+    fn compare_exchange(&self, current: u64, new: u64, success: Ordering, failure: Ordering) -> Result<u64, u64> {
+        (**self).compare_exchange(current, new, success, failure)
+    }
+}
+
 word!(
     /// A 32-bit word that one protocol shares between threads or with a device.
     Word32, u32, AtomicU32,

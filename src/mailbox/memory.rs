@@ -1,0 +1,186 @@
+//! Views of a mailbox's memory: what the transport is written over.
+
+use super::layout::{ALIGN, CAPACITY, Words};
+use crate::sync::atomic::Ordering;
+use crate::sync::{RawWord64, SharedWord64, Word64};
+use core::ptr;
+
+/// The words in front of the ring, by their place: two lines of eight.
+pub mod word {
+    /// Tickets claimed.
+    pub const HEAD: usize = 0;
+    /// Padding, producers: what one of them knew of the tail when it claimed last.
+    pub const HINT: usize = 1;
+    /// Padding, boot thread: run number under a signature.
+    pub const STAMP: usize = 2;
+    /// Padding, boot thread: checksum of the stamp.
+    pub const STAMP_CHECK: usize = 3;
+    /// Messages consumed.
+    pub const TAIL: usize = 8;
+    /// Padding, consumer: ticket of the last gap met.
+    pub const GAP: usize = 9;
+    /// Padding, consumer: number of gaps met.
+    pub const GAPS: usize = 10;
+    /// Padding, consumers that found another one at work: how often.
+    pub const OVERLAPS: usize = 11;
+    /// How many there are.
+    pub const COUNT: usize = 16;
+}
+
+/// Memory of a mailbox. Slots are named by ticket and repeat every [`Memory::capacity`] tickets.
+pub trait Memory {
+    /// A word that threads share.
+    type Word<'a>: SharedWord64
+    where
+        Self: 'a;
+
+    /// Number of slots, a power of two, at most [`CAPACITY`].
+    fn capacity(&self) -> u64;
+    /// A word in front of the ring; `index` is one of [`word`].
+    fn word(&self, index: usize) -> Self::Word<'_>;
+    /// The `seq` word of the slot of `ticket`.
+    fn seq(&self, ticket: u64) -> Self::Word<'_>;
+    /// Writes the payload of the slot of `ticket`. Ordered against readers by the protocol.
+    fn write(&self, ticket: u64, payload: &Words);
+    /// Reads the payload of the slot of `ticket`. Two consumers at once, which is misuse, may read what is being written.
+    fn read(&self, ticket: u64) -> Words;
+    /// Sets everything to zero. Nobody else uses the memory.
+    fn clear(&self);
+    /// Says that the caller is about to write to the cursor line of producers.
+    fn prefetch_head(&self) {}
+    /// Says that the caller is about to write the slot of `ticket`.
+    fn prefetch_to_write(&self, ticket: u64) {
+        let _ = ticket;
+    }
+    /// Says that the caller is about to read the slot of `ticket`.
+    fn prefetch_to_read(&self, ticket: u64) {
+        let _ = ticket;
+    }
+}
+
+/// A mailbox at a raw address.
+#[derive(Debug, Clone, Copy)]
+pub struct RawMemory(*mut u64);
+
+// SAFETY: the view only makes atomic accesses but for `clear`, and `new`'s caller vouches for the memory.
+unsafe impl Send for RawMemory {}
+// SAFETY: as for `Send`.
+unsafe impl Sync for RawMemory {}
+
+const SLOT_WORDS: usize = 8;
+const MASK: u64 = CAPACITY as u64 - 1;
+
+impl RawMemory {
+    /// The mailbox at `address`.
+    ///
+    /// # Safety
+    ///
+    /// `address` is 8-byte aligned and readable and writable for `MAILBOX_SIZE` bytes for as long as the view is used. All
+    /// concurrent accesses to cursors, `seq` words and the padding of the two cursor lines are atomic and 8 bytes wide.
+    #[inline(always)]
+    pub unsafe fn new(address: *mut u8) -> Self {
+        debug_assert!(address.addr().is_multiple_of(ALIGN));
+        Self(address.cast())
+    }
+
+    #[inline(always)]
+    fn at(&self, index: usize) -> RawWord64 {
+        // SAFETY: callers give indices below 16 or of a masked slot, all inside the mailbox that `new`'s caller vouches for.
+        unsafe { RawWord64::new(self.0.add(index)) }
+    }
+
+    #[inline(always)]
+    fn slot(ticket: u64) -> usize {
+        word::COUNT + (ticket & MASK) as usize * SLOT_WORDS
+    }
+}
+
+impl Memory for RawMemory {
+    type Word<'a> = RawWord64;
+
+    #[inline(always)]
+    fn capacity(&self) -> u64 {
+        CAPACITY as u64
+    }
+
+    #[inline(always)]
+    fn word(&self, index: usize) -> RawWord64 {
+        debug_assert!(index < word::COUNT);
+        self.at(index)
+    }
+
+    #[inline(always)]
+    fn seq(&self, ticket: u64) -> RawWord64 {
+        self.at(Self::slot(ticket))
+    }
+
+    #[inline(always)]
+    fn write(&self, ticket: u64, payload: &Words) {
+        let first = Self::slot(ticket) + 1;
+        for (offset, value) in payload.iter().enumerate() {
+            // Relaxed: published by `seq`. Single words, so that no access needs more than 8-byte alignment.
+            self.at(first + offset).store(*value, Ordering::Relaxed);
+        }
+    }
+
+    #[inline(always)]
+    fn read(&self, ticket: u64) -> Words {
+        let first = Self::slot(ticket) + 1;
+        // Relaxed: published by `seq`.
+        core::array::from_fn(|offset| self.at(first + offset).load(Ordering::Relaxed))
+    }
+
+    fn clear(&self) {
+        // SAFETY: the mailbox's own bytes, which nobody else uses now.
+        unsafe { ptr::write_bytes(self.0, 0, word::COUNT + CAPACITY * SLOT_WORDS) };
+    }
+
+    #[inline(always)]
+    fn prefetch_head(&self) {
+        prefetch_to_write(self.0);
+    }
+
+    #[inline(always)]
+    fn prefetch_to_write(&self, ticket: u64) {
+        prefetch_to_write(self.0.wrapping_add(Self::slot(ticket)));
+    }
+
+    #[inline(always)]
+    fn prefetch_to_read(&self, ticket: u64) {
+        prefetch_to_read(self.0.wrapping_add(Self::slot(ticket)));
+    }
+}
+
+/// Asks for a line in a state that allows writing: one transfer instead of one to read and one to own.
+#[inline(always)]
+fn prefetch_to_write(address: *mut u64) {
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    // SAFETY: a prefetch touches no memory that the program could see, and faults nowhere.
+    unsafe {
+        core::arch::asm!("prefetchw [{}]", in(reg) address, options(readonly, nostack, preserves_flags));
+    }
+    #[cfg(all(target_arch = "aarch64", not(miri)))]
+    // SAFETY: as above.
+    unsafe {
+        core::arch::asm!("prfm pstl1keep, [{}]", in(reg) address, options(readonly, nostack, preserves_flags));
+    }
+    #[cfg(any(miri, not(any(target_arch = "x86_64", target_arch = "aarch64"))))]
+    let _ = address;
+}
+
+/// Asks for a line to read.
+#[inline(always)]
+fn prefetch_to_read(address: *mut u64) {
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    // SAFETY: as for `prefetch_to_write`.
+    unsafe {
+        core::arch::asm!("prefetcht0 [{}]", in(reg) address, options(readonly, nostack, preserves_flags));
+    }
+    #[cfg(all(target_arch = "aarch64", not(miri)))]
+    // SAFETY: as above.
+    unsafe {
+        core::arch::asm!("prfm pldl1keep, [{}]", in(reg) address, options(readonly, nostack, preserves_flags));
+    }
+    #[cfg(any(miri, not(any(target_arch = "x86_64", target_arch = "aarch64"))))]
+    let _ = address;
+}

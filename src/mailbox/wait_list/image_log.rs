@@ -1,0 +1,310 @@
+//! The log of a list without a side area: it lies in slots of `conditions[]` that nothing else uses.
+//!
+//! A zone of `height` rows (entries, from the last one up) and `width` columns (conditions, from the last one up) is
+//! private while messages are held. Either whole entries beyond the live ones, and then no entry is created there; or, on a
+//! full list, the last columns of all entries, and then no condition is appended there. The slot in the corner holds the
+//! mark, the others one message each.
+//!
+//! Code that knows nothing of it removes entries by assignment of the last one. That touches no entry beyond the live
+//! ones; columns are used only if the caller says that its assignment copies live conditions alone. Whatever else happens
+//! to the memory, mark and messages carry check sums over their contents and place, and the mark names ring, run and
+//! position of the ring it belongs to: contents of another life are nothing.
+
+use super::image::{ListRef, MAX_CONDITIONS, MAX_ENTRIES};
+use super::log::{Log, Parked};
+use super::source::Message;
+
+/// 64-bit words of a slot.
+const WORDS: usize = 6;
+/// Most entries taken from a list that is not full.
+const MAX_HEIGHT: usize = 16;
+const SIGNATURE: u64 = 0x6c61_6e65_7769_7431;
+
+type Slot = [u64; WORDS];
+
+/// The state that the mark describes, and where it belongs to.
+#[derive(Debug)]
+pub(super) struct ImageLog {
+    list: ListRef,
+    owner: Owner,
+    columns: bool,
+    len: usize,
+    uncounted: usize,
+    width: usize,
+    height: usize,
+    /// Position behind the message that was applied and left in the ring, and whether there is one.
+    applied: Option<u64>,
+    marked: bool,
+}
+
+/// What a mark is bound to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Owner {
+    pub(super) ring: u64,
+    pub(super) run: Option<u32>,
+}
+
+fn mix(hash: u64, word: u64) -> u64 {
+    (hash ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29)
+}
+
+fn check_of(words: &[u64], place: u64) -> u64 {
+    words.iter().fold(mix(SIGNATURE, place), |hash, word| mix(hash, *word)) | 1
+}
+
+impl ImageLog {
+    /// The log of `list` as its mark has it, if the mark belongs to `owner` and the ring has gone on to `tail`; else an
+    /// empty one. `columns`: entries are assigned without touching what lies beyond their live conditions.
+    pub(super) fn open(list: ListRef, owner: Owner, tail: u64, columns: bool) -> Self {
+        let mut log =
+            Self { list, owner, columns, len: 0, uncounted: 0, width: 0, height: 0, applied: None, marked: false };
+        if owner.ring == 0 {
+            return log;
+        }
+        let mark = log.read(0);
+        if mark[0] == 0 {
+            return log;
+        }
+        if !log.adopt(&mark, tail) {
+            log.erase();
+        }
+        log
+    }
+
+    /// The mark's contents, whomever they belong to.
+    fn peek(list: ListRef) -> Self {
+        let owner = Owner { ring: 0, run: None };
+        let mut log = Self {
+            list,
+            owner,
+            columns: false,
+            len: 0,
+            uncounted: 0,
+            width: 0,
+            height: 0,
+            applied: None,
+            marked: false,
+        };
+        let mark = log.read(0);
+        if mark[0] == check_of(&mark[1..], 0) {
+            (log.width, log.height) = dimensions(mark[4]);
+            log.len = (mark[4] >> 16 & 0xffff) as usize;
+        }
+        log
+    }
+
+    /// Entries that are not private, and conditions of an entry that are not, by the mark alone.
+    pub(super) fn limits_of(list: ListRef) -> (usize, usize) {
+        let log = Self::peek(list);
+        (log.entry_limit(), log.condition_limit())
+    }
+
+    /// Messages held, by the mark alone.
+    pub(super) fn held_in(list: ListRef) -> usize {
+        Self::peek(list).len
+    }
+
+    fn adopt(&mut self, mark: &Slot, tail: u64) -> bool {
+        let [check, ring, run, applied, shape, at] = *mark;
+        if check != check_of(&mark[1..], 0) || ring != self.owner.ring || run != run_word(self.owner.run) {
+            return false;
+        }
+        // The ring has not gone back behind where the mark was left.
+        if (tail.wrapping_sub(at) as i64) < 0 {
+            return false;
+        }
+        (self.width, self.height) = dimensions(shape);
+        (self.len, self.uncounted) = ((shape >> 16 & 0xffff) as usize, (shape >> 32 & 0xffff) as usize);
+        self.applied = (shape >> 48 & 1 != 0).then_some(applied);
+        self.marked = true;
+        let sound = self.width.min(self.height) > 0 && self.len <= self.capacity() && self.uncounted <= self.len;
+        if !sound {
+            (self.len, self.uncounted, self.applied) = (0, 0, None);
+        }
+        sound
+    }
+
+    /// Leaves the mark as the next [`ImageLog::open`] needs it.
+    pub(super) fn close(&mut self, tail: u64) {
+        if self.len == 0 && self.applied.is_none() {
+            if self.marked {
+                self.erase();
+            }
+            return;
+        }
+        let shape = self.width as u64
+            | (self.height as u64) << 8
+            | (self.len as u64) << 16
+            | (self.uncounted as u64) << 32
+            | u64::from(self.applied.is_some()) << 48;
+        let mut mark: Slot = [0, self.owner.ring, run_word(self.owner.run), self.applied.unwrap_or(0), shape, tail];
+        mark[0] = check_of(&mark[1..], 0);
+        self.write(0, &mark);
+        self.marked = true;
+    }
+
+    /// Forgets what is held.
+    pub(super) fn erase(&mut self) {
+        self.write(0, &[0; WORDS]);
+        (self.len, self.uncounted, self.applied, self.marked) = (0, 0, None, false);
+        (self.width, self.height) = (0, 0);
+    }
+
+    /// Position behind the message that is applied and still in the ring.
+    pub(super) fn applied(&self) -> Option<u64> {
+        self.applied
+    }
+
+    /// Sets what [`ImageLog::applied`] gives.
+    pub(super) fn set_applied(&mut self, position: Option<u64>) {
+        self.applied = position;
+    }
+
+    /// Live entries end here.
+    pub(super) fn entry_limit(&self) -> usize {
+        if self.len != 0 && self.width == MAX_CONDITIONS {
+            MAX_ENTRIES.saturating_sub(self.height)
+        } else {
+            MAX_ENTRIES
+        }
+    }
+
+    /// Live conditions of an entry end here.
+    pub(super) fn condition_limit(&self) -> usize {
+        if self.len != 0 && self.height == MAX_ENTRIES {
+            MAX_CONDITIONS.saturating_sub(self.width)
+        } else {
+            MAX_CONDITIONS
+        }
+    }
+
+    fn has_room(&mut self) -> bool {
+        if self.len == 0 {
+            if self.owner.ring == 0 {
+                return false;
+            }
+            self.choose();
+        }
+        self.len < self.capacity()
+    }
+
+    fn capacity(&self) -> usize {
+        (self.width * self.height).saturating_sub(1)
+    }
+
+    /// Chooses the zone while nothing is held.
+    fn choose(&mut self) {
+        let count = self.list.count();
+        let widest = (0..count).map(|entry| self.list.entry(entry).conditions()).max().unwrap_or(0);
+        (self.width, self.height) = if count < MAX_ENTRIES {
+            (MAX_CONDITIONS, (MAX_ENTRIES - count).min(MAX_HEIGHT))
+        } else if self.columns && widest < MAX_CONDITIONS {
+            // Half of what is unused is left for conditions to come.
+            ((MAX_CONDITIONS - widest).div_ceil(2), MAX_ENTRIES)
+        } else {
+            (0, 0)
+        };
+    }
+
+    /// Where slot `index` of the zone lies, counted from the corner.
+    fn place(&self, index: usize) -> *mut u64 {
+        let width = self.width.max(1);
+        let row = (MAX_ENTRIES - 1).wrapping_sub(index / width);
+        let column = (MAX_CONDITIONS - 1).wrapping_sub(index % width);
+        self.list.entry(row).condition(column).address().cast()
+    }
+
+    fn read(&self, index: usize) -> Slot {
+        let place = self.place(index);
+        let mut slot = [0; WORDS];
+        for (offset, word) in slot.iter_mut().enumerate() {
+            // SAFETY: one of the list's condition slots, 8-aligned; the lock's holder alone accesses it.
+            *word = unsafe { place.add(offset).read() };
+        }
+        slot
+    }
+
+    fn write(&self, index: usize, slot: &Slot) {
+        let place = self.place(index);
+        for (offset, word) in slot.iter().enumerate() {
+            // SAFETY: as above, and outside of what is live.
+            unsafe { place.add(offset).write(*word) };
+        }
+    }
+}
+
+fn run_word(run: Option<u32>) -> u64 {
+    run.map_or(0, |run| u64::from(run) | 1 << 32)
+}
+
+fn dimensions(shape: u64) -> (usize, usize) {
+    let (width, height) = ((shape & 0xff) as usize, (shape >> 8 & 0xff) as usize);
+    if width <= MAX_CONDITIONS && height <= MAX_ENTRIES { (width, height) } else { (0, 0) }
+}
+
+/// The top bit of the last word tells whether the message is counted; below it lies half a check sum.
+const COUNTED: u64 = 1 << 63;
+
+fn pack(index: usize, parked: &Parked) -> Slot {
+    let message = &parked.message;
+    let mut slot = [
+        message.task_token,
+        message.addr,
+        message.backend_cookie,
+        u64::from(message.expected_value) | u64::from(message.engine) << 32,
+        u64::from(message.completion_type as u32) | u64::from(message.kind) << 32,
+        0,
+    ];
+    slot[5] = check_of(&slot[..5], index as u64 + 1) & !COUNTED | if parked.counted { COUNTED } else { 0 };
+    slot
+}
+
+fn unpack(index: usize, slot: &Slot) -> Option<Parked> {
+    if slot[5] & !COUNTED != check_of(&slot[..5], index as u64 + 1) & !COUNTED {
+        return None;
+    }
+    let message = Message {
+        task_token: slot[0],
+        addr: slot[1],
+        backend_cookie: slot[2],
+        expected_value: slot[3] as u32,
+        engine: (slot[3] >> 32) as u32,
+        completion_type: slot[4] as u32 as i32,
+        kind: (slot[4] >> 32) as u32,
+    };
+    Some(Parked { message, counted: slot[5] & COUNTED != 0 })
+}
+
+impl Log for ImageLog {
+    fn len(&self) -> usize {
+        self.len
+    }
+
+    fn uncounted(&self) -> usize {
+        self.uncounted
+    }
+
+    fn get(&self, index: usize) -> Option<Parked> {
+        unpack(index, &self.read(index + 1))
+    }
+
+    fn push(&mut self, parked: Parked) -> bool {
+        if !self.has_room() {
+            return false;
+        }
+        let index = self.len;
+        self.len += 1;
+        self.uncounted += usize::from(!parked.counted);
+        self.set(index, parked);
+        true
+    }
+
+    fn set(&mut self, index: usize, parked: Parked) {
+        self.write(index + 1, &pack(index, &parked));
+    }
+
+    fn truncate(&mut self, len: usize, uncounted: usize) {
+        self.len = len.min(self.len);
+        self.uncounted = uncounted.min(self.len);
+    }
+}

@@ -1,0 +1,330 @@
+//! The side area of a native list: memory of the caller beside the image, with everything that makes the list fast and
+//! lets it hold more than the image can.
+//!
+//! It is used under the list's lock. Between calls only functions of this module change the list; if public fields were
+//! written by hand all the same, a count that differs, a token that differs, or a number of conditions that differs makes
+//! the state of that entry, or all of it, be taken from the public fields again.
+
+use super::image::{EntryRef, ListRef, MAX_ENTRIES};
+use super::index::Index;
+use super::log::{Log, Parked};
+use super::private::{Private, Wanted, scan};
+use crate::status::Status;
+use core::mem::{align_of, size_of};
+use core::ptr::NonNull;
+
+/// Most messages that a side area holds.
+pub const MAX_OVERFLOW: u32 = 1 << 20;
+const SIGNATURE: u64 = 0x6c61_6e65_7369_6465;
+/// Tasks remembered after their completion, each in the place that its token gives it.
+const REMEMBERED: usize = 256;
+const MASK: usize = MAX_ENTRIES - 1;
+
+/// A side area, followed by its messages.
+#[derive(Debug)]
+#[repr(C, align(64))]
+pub struct Side {
+    signature: u64,
+    state: State,
+}
+
+#[derive(Debug)]
+#[repr(C)]
+struct State {
+    log: SideLog,
+    index: Index,
+    /// Entry numbers, oldest first.
+    order: [u8; MAX_ENTRIES],
+    unsatisfied: [u64; MAX_ENTRIES],
+    plain: [u64; MAX_ENTRIES],
+    hint: [u8; MAX_ENTRIES],
+    conditions: [u8; MAX_ENTRIES],
+    remembers: bool,
+    retired: [u64; REMEMBERED],
+    occupied: [u64; REMEMBERED / 64],
+}
+
+/// Messages behind the side area.
+#[derive(Debug)]
+#[repr(C)]
+pub(super) struct SideLog {
+    records: *mut Parked,
+    capacity: u32,
+    len: u32,
+    uncounted: u32,
+}
+
+// SAFETY: the records are part of the side area, which one thread at a time uses.
+unsafe impl Send for SideLog {}
+
+impl Side {
+    /// Bytes of an area that holds `overflow` messages; `None` above [`MAX_OVERFLOW`].
+    pub fn required_size(overflow: u32) -> Option<usize> {
+        const { assert!(size_of::<Side>().is_multiple_of(align_of::<Parked>())) };
+        (overflow <= MAX_OVERFLOW).then(|| size_of::<Self>() + overflow as usize * size_of::<Parked>())
+    }
+
+    /// Makes an area in `length` bytes at `memory`, aligned to 64. `remembers`: completed tasks are remembered for a while.
+    ///
+    /// # Safety
+    ///
+    /// `memory` is null or writable for `length` bytes, and nobody else uses it while the area is.
+    pub unsafe fn init(
+        memory: *mut u8,
+        length: usize,
+        overflow: u32,
+        remembers: bool,
+    ) -> Result<NonNull<Self>, Status> {
+        let Some(place) = NonNull::new(memory.cast::<Self>()) else { return Err(Status::LANEPIPE_E_NULL) };
+        if !place.is_aligned() {
+            return Err(Status::LANEPIPE_E_MISALIGNED);
+        }
+        let Some(size) = Self::required_size(overflow) else { return Err(Status::LANEPIPE_E_TOO_LARGE) };
+        if length < size {
+            return Err(Status::LANEPIPE_E_INVALID);
+        }
+        let log = SideLog {
+            records: memory.wrapping_add(size_of::<Self>()).cast(),
+            capacity: overflow,
+            len: 0,
+            uncounted: 0,
+        };
+        let state = State {
+            log,
+            index: Index::new(),
+            order: [0; MAX_ENTRIES],
+            unsatisfied: [0; MAX_ENTRIES],
+            plain: [0; MAX_ENTRIES],
+            hint: [0; MAX_ENTRIES],
+            conditions: [0; MAX_ENTRIES],
+            remembers,
+            retired: [0; REMEMBERED],
+            occupied: [0; REMEMBERED / 64],
+        };
+        // SAFETY: not null, aligned, large enough; the caller's contract.
+        unsafe { place.write(Self { signature: SIGNATURE, state }) };
+        Ok(place)
+    }
+
+    /// The area at `address`.
+    ///
+    /// # Safety
+    ///
+    /// `address` is null or readable as a side area; if it is one, the caller has the list's lock for `'a`.
+    pub unsafe fn at<'a>(address: *mut Self) -> Result<&'a mut Self, Status> {
+        let Some(mut place) = NonNull::new(address) else { return Err(Status::LANEPIPE_E_NULL) };
+        if !place.is_aligned() {
+            return Err(Status::LANEPIPE_E_MISALIGNED);
+        }
+        // SAFETY: not null, aligned; the caller's contract.
+        if unsafe { (&raw const (*place.as_ptr()).signature).read() } != SIGNATURE {
+            return Err(Status::LANEPIPE_E_CORRUPT);
+        }
+        // SAFETY: an area, which the lock's holder alone uses.
+        Ok(unsafe { place.as_mut() })
+    }
+
+    /// Messages held.
+    pub fn parked(&self) -> usize {
+        self.state.log.len as usize
+    }
+
+    /// The number of the entry that was created first.
+    pub(super) fn oldest(&self) -> usize {
+        self.state.order[0] as usize & MASK
+    }
+
+    /// Forgets everything.
+    pub(super) fn reset(&mut self) {
+        self.state.log.truncate(0, 0);
+        self.state.index.clear();
+        self.state.occupied = [0; REMEMBERED / 64];
+    }
+
+    fn rescan(&mut self, entry: usize, image: EntryRef) {
+        let (unsatisfied, plain) = scan(image);
+        let state = &mut self.state;
+        state.unsatisfied[entry & MASK] = unsatisfied;
+        state.plain[entry & MASK] = plain;
+        state.conditions[entry & MASK] = image.conditions() as u8;
+        state.hint[entry & MASK] = 0;
+    }
+
+    fn place_of(token: u64) -> usize {
+        (token.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as usize & (REMEMBERED - 1)
+    }
+}
+
+impl Private for Side {
+    type Log = SideLog;
+    const HOLDS_BACK: bool = false;
+
+    fn index(&mut self) -> &mut Index {
+        &mut self.state.index
+    }
+    fn log(&mut self) -> &mut SideLog {
+        &mut self.state.log
+    }
+    fn log_ref(&self) -> &SideLog {
+        &self.state.log
+    }
+    fn entry_limit(&self) -> usize {
+        MAX_ENTRIES
+    }
+    fn condition_limit(&self) -> usize {
+        super::image::MAX_CONDITIONS
+    }
+
+    fn enter(&mut self, list: ListRef) {
+        let count = list.count();
+        if self.state.index.len() == count {
+            return;
+        }
+        self.state.index.clear();
+        for entry in 0..count {
+            let image = list.entry(entry);
+            self.state.index.push(image.task_token());
+            self.state.order[entry & MASK] = entry as u8;
+            self.rescan(entry, image);
+        }
+    }
+
+    fn restart(&mut self) {
+        self.reset();
+    }
+
+    #[inline(always)]
+    fn created(&mut self, entry: usize) {
+        let state = &mut self.state;
+        state.order[entry & MASK] = entry as u8;
+        state.unsatisfied[entry & MASK] = 0;
+        state.plain[entry & MASK] = 0;
+        state.conditions[entry & MASK] = 0;
+        state.hint[entry & MASK] = 0;
+    }
+
+    #[inline(always)]
+    fn appended(&mut self, entry: usize, condition: usize, plain: bool) {
+        let state = &mut self.state;
+        let bit = 1u64 << (condition & MASK);
+        state.unsatisfied[entry & MASK] |= bit;
+        if plain {
+            state.plain[entry & MASK] |= bit;
+        } else {
+            state.plain[entry & MASK] &= !bit;
+        }
+        state.conditions[entry & MASK] = condition as u8 + 1;
+    }
+
+    fn rearranged(&mut self, entry: usize, image: EntryRef) {
+        self.rescan(entry, image);
+    }
+
+    #[inline(always)]
+    fn satisfied(&mut self, entry: usize, condition: usize) {
+        self.state.unsatisfied[entry & MASK] &= !(1u64 << (condition & MASK));
+    }
+
+    #[inline(always)]
+    fn pending(&mut self, entry: usize, condition: usize) {
+        self.state.hint[entry & MASK] = condition as u8;
+    }
+
+    #[inline(always)]
+    fn wanted(&mut self, entry: usize, image: EntryRef) -> Wanted {
+        if self.state.conditions[entry & MASK] as usize != image.conditions() {
+            self.rescan(entry, image);
+        }
+        let state = &self.state;
+        let unsatisfied = state.unsatisfied[entry & MASK];
+        Wanted {
+            unsatisfied,
+            plain: state.plain[entry & MASK] & unsatisfied,
+            hint: u32::from(state.hint[entry & MASK]) & MASK as u32,
+        }
+    }
+
+    fn removed(&mut self, entry: usize, last: usize) {
+        let state = &mut self.state;
+        // The order closes up, and the last entry goes by another number.
+        let mut kept = 0;
+        for from in 0..=last {
+            let number = state.order[from & MASK] as usize;
+            if number == entry {
+                continue;
+            }
+            state.order[kept & MASK] = if number == last { entry } else { number } as u8;
+            kept += 1;
+        }
+        if entry != last {
+            state.unsatisfied[entry & MASK] = state.unsatisfied[last & MASK];
+            state.plain[entry & MASK] = state.plain[last & MASK];
+            state.conditions[entry & MASK] = state.conditions[last & MASK];
+            state.hint[entry & MASK] = state.hint[last & MASK];
+        }
+    }
+
+    #[inline(always)]
+    fn at(&self, done: usize, _: usize) -> usize {
+        self.state.order[done & MASK] as usize & MASK
+    }
+
+    fn was_retired(&self, token: u64) -> bool {
+        let place = Self::place_of(token);
+        self.state.occupied[place / 64] >> (place % 64) & 1 != 0 && self.state.retired[place] == token
+    }
+
+    fn retired(&mut self, token: u64) {
+        if self.state.remembers {
+            let place = Self::place_of(token);
+            self.state.occupied[place / 64] |= 1 << (place % 64);
+            self.state.retired[place] = token;
+        }
+    }
+}
+
+impl SideLog {
+    fn has_room(&mut self) -> bool {
+        self.len < self.capacity
+    }
+    fn record(&self, index: usize) -> Option<*mut Parked> {
+        (index < self.capacity as usize).then(|| self.records.wrapping_add(index))
+    }
+}
+
+impl Log for SideLog {
+    fn len(&self) -> usize {
+        self.len as usize
+    }
+
+    fn uncounted(&self) -> usize {
+        self.uncounted as usize
+    }
+
+    fn get(&self, index: usize) -> Option<Parked> {
+        // SAFETY: one of the area's records, which `push` has written.
+        (index < self.len()).then(|| self.record(index)).flatten().map(|record| unsafe { record.read() })
+    }
+
+    fn push(&mut self, parked: Parked) -> bool {
+        if !self.has_room() {
+            return false;
+        }
+        self.len += 1;
+        self.uncounted += u32::from(!parked.counted);
+        self.set(self.len() - 1, parked);
+        true
+    }
+
+    fn set(&mut self, index: usize, parked: Parked) {
+        if let Some(record) = self.record(index) {
+            // SAFETY: one of the area's records.
+            unsafe { record.write(parked) };
+        }
+    }
+
+    fn truncate(&mut self, len: usize, uncounted: usize) {
+        self.len = self.len.min(len as u32);
+        self.uncounted = self.len.min(uncounted as u32);
+    }
+}

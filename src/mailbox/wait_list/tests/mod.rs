@@ -1,0 +1,8 @@
+//! Tests of the wait list over a ring that is a plain queue.
+
+mod backends;
+mod drain;
+mod full;
+mod pass;
+mod stream;
+mod support;
