@@ -54,6 +54,15 @@ TARGETS = {
     "silence_percent": ratio(1.0, "after 100 ms of silence: at most 1 % of a core"),
     "silence_first_us": ratio(1.0, "the same: first entry within the cap of 1 ms and two wake-ups, worst case"),
     "stop_idle_ms": ratio(1.0, "stop of an idle pipeline: p50 under 2 ms"),
+    "mailbox_push_1": ratio(1.0, "mailbox, 1 producer, one message per call: at least the reference inlined"),
+    **{f"mailbox_push_{producers}": ratio(1.3, f"mailbox, {producers} producers, one message per call: at least 1.3x")
+       for producers in (2, 4)},
+    **{f"mailbox_slab_{producers}": ratio(1.5, f"mailbox, {producers} producers, 3 conditions in one claim + sentinel: at least 1.5x")
+       for producers in (2, 4)},
+    "mailbox_drain": ratio(5.0, "mailbox, drain of a full ring over 64 tasks: at least 5x the reference"),
+    "mailbox_pass": ratio(2.0, "mailbox, poll pass over 64 tasks with 8 pending conditions: at least 2x the reference"),
+    "mailbox_start_dirty": ratio(0.8, "mailbox, start on dirty memory: at memory speed (memset)"),
+    "mailbox_restart": ratio(1.0, "mailbox, start on memory that was started before: under 1 us"),
     "lookup_batches": ratio(20.0, "address lookup, 8 per call: at most 0.05x the reference's time"),
 }
 

@@ -10,7 +10,7 @@ A mutant is a table in cpp_tests/mutants/*.toml:
     replace = "what it becomes"
     test = "cargo test --lib ring::"        # must be green before and red after
     timeout = 300                           # seconds, optional; a test that hangs counts as red
-    invariant = ["H5", "H25"]               # of the host pipeline, optional; docs/verification.md has a row for each
+    invariant = ["H5", "H25"]               # optional, H: host pipeline, M: mailbox; docs/verification.md has a row for each
 
 Tests run in the copy with CARGO_TARGET_DIR=build/mutants/target, so that each compiles only what the mutant changed; the
 variable $CMAKE_BUILD is a build directory kept for the C++ suites. A mutant that does not compile, does not apply, or
@@ -111,7 +111,7 @@ def is_green(command, timeout):
 
 
 def invariants(mutant):
-    """The invariants that a mutant breaks, H1 to H38."""
+    """The invariants that a mutant breaks, H1 to H38 or M1 to M39."""
     named = mutant.get("invariant", [])
     return [named] if isinstance(named, str) else named
 
@@ -124,7 +124,7 @@ def committed():
             missing = {"name", "file", "search", "replace", "test"} - mutant.keys()
             if missing:
                 sys.exit(f"{path}: a mutant lacks {', '.join(sorted(missing))}")
-            if not all(re.fullmatch(r"H([1-9]|[12][0-9]|3[0-8])", name) for name in invariants(mutant)):
+            if not all(re.fullmatch(r"H([1-9]|[12][0-9]|3[0-8])|M([1-9]|[12][0-9]|3[0-9])", name) for name in invariants(mutant)):
                 sys.exit(f"{path}: {mutant['name']} names an unknown invariant")
             mutants.append(mutant)
     names = [mutant["name"] for mutant in mutants]

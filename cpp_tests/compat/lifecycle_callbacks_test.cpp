@@ -355,14 +355,16 @@ TEST_P(LifecycleCallbacks, RefW17StopClosesAnOpenFreeze) {
         const auto freeze = [&](auto &header) {
             return load(push_gate ? header.backpressure.rq_freeze_active : header.backpressure.fq_freeze_active);
         };
+        auto &contended = push_gate ? p.dev->backpressure.rq_contended : p.dev->backpressure.fq_contended;
         p.start();
-        store(push_gate ? p.dev->backpressure.rq_contended : p.dev->backpressure.fq_contended, 1);
-        EXPECT_TRUE(eventually([&] { return freeze(*p.dev) == 1; }));
-        store(push_gate ? p.dev->backpressure.rq_contended : p.dev->backpressure.fq_contended, 1);
+        store(contended, 1);
+        // The signal is cleared behind the freeze.
+        EXPECT_TRUE(eventually([&] { return freeze(*p.dev) == 1 && load(contended) == 0; }));
+        store(contended, 1);
         p.stop();
         EXPECT_EQ(freeze(*p.dev), 0u);
         EXPECT_EQ(freeze(*p.host), 0u);
-        EXPECT_EQ(load(push_gate ? p.dev->backpressure.rq_contended : p.dev->backpressure.fq_contended), 1u);
+        EXPECT_EQ(load(contended), 1u);
     }
 }
 

@@ -15,6 +15,13 @@ OBJECTS += $(OUT)/compat/support.o
 DEFINES := -DCOMPAT_WRAPS_FREE
 LINKFLAGS += -Wl,--wrap=free
 endif
+# One variant stands for all.
+ifeq ($(DIRECTORY),mailbox)
+VARIANT := a2a3_host_build_graph
+DROP_IN := include/lanepipe/compat/mailbox/$(VARIANT)
+INCLUDES := -I$(DROP_IN)/mailbox -I$(DROP_IN)/wait -Icpp_tests/runtime/scheduler -Icpp_tests/runtime/$(VARIANT) \
+    -Icpp_tests/mailbox $(INCLUDES)
+endif
 
 $(PROGRAM): $(OBJECTS) $(LIBRARY)
 	$(CXX) $(LINKFLAGS) -o $@ $^ -lgtest_main -lgtest -ldl
