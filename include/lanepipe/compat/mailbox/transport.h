@@ -4,9 +4,7 @@
 // pushes and pops in place. lanepipe's C interface works on the same bytes, at the same time. Included by a variant's
 // header only.
 //
-// `head`, `tail` and the `seq` words are the whole truth. The word behind `head` is a hint between producers, in the
-// encoding that docs/decisions.md explains: what one of them knew of `tail` when the head became what it is. It is
-// checked against that very head, so that no content of the padding changes a result.
+// `head`, `tail` and the `seq` words are the whole truth; padding is neither read nor written here.
 #ifndef LANEPIPE_COMPAT_MAILBOX_TRANSPORT_H_
 #define LANEPIPE_COMPAT_MAILBOX_TRANSPORT_H_
 
@@ -53,29 +51,11 @@ struct AICoreCompletionMsgView {
 
 namespace lanepipe_compat {
 
-// A word of the padding. It is declared as bytes.
-typedef uint64_t __attribute__((__may_alias__)) PaddingWord;
-
 // What is known of the optimiser about a pointer ends here: the mailbox's declared alignment, which addresses need not
 // have.
 template <typename T> inline T *hidden(T *pointer) {
     __asm__("" : "+r"(pointer));
     return pointer;
-}
-
-// The hint: "when the head became `head`, at most `used` tickets were taken", linear, so that taking tickets adds to
-// it.
-constexpr unsigned kUsedBits = 13;
-constexpr uint64_t kHintKey = 0x9e6c63d0876a8b95;
-constexpr uint64_t kHintSpread = 0x9e3779b97f4a7c15;
-constexpr uint64_t kHintGather = 0xf1de83e19937733d;
-static_assert(kHintSpread * kHintGather == 1, "inverses modulo 2^64");
-
-constexpr uint64_t hint(uint64_t head, uint64_t used) { return ((head << kUsedBits) + used + kHintKey) * kHintSpread; }
-
-// More than any capacity unless the hint is about this very head.
-constexpr uint64_t hint_used(uint64_t word, uint64_t head) {
-    return word * kHintGather - kHintKey - (head << kUsedBits);
 }
 
 } // namespace lanepipe_compat
@@ -164,46 +144,26 @@ struct AICoreCompletionMailbox {
         return true;
     }
 
+    // A ticket for the caller alone; false if the ring is full.
     bool lanepipe_claim(uint64_t &ticket) {
-        using namespace lanepipe_compat;
-        auto *hint_word = reinterpret_cast<PaddingWord *>(hidden(&_head_pad[0]));
-        // One transfer of the line instead of one to read and one to own.
-        __builtin_prefetch(&head, 1);
         // Relaxed: a guess, which the exchange validates.
-        uint64_t claimed = head.load(std::memory_order_relaxed);
-        while (true) {
-            // [mailbox.H2] Acquire: pairs with [mailbox.H1]; with it comes what [mailbox.P2] brought to the hint's
-            // writer.
-            uint64_t used = hint_used(__atomic_load_n(hint_word, __ATOMIC_ACQUIRE), claimed);
-            if (used >= AICORE_COMPLETION_MAILBOX_CAPACITY && !lanepipe_look_for_room(claimed, used)) {
-                return false;
-            }
-            // Before the exchange; if that fails, the hint is true all the same.
-            // [mailbox.H1] Release: pairs with [mailbox.H2].
-            __atomic_store_n(hint_word, hint(claimed + 1, used + 1), __ATOMIC_RELEASE);
-            // Relaxed: hands out tickets, carries nothing.
-            if (head.compare_exchange_strong(claimed, claimed + 1, std::memory_order_relaxed,
-                                             std::memory_order_relaxed)) {
-                ticket = claimed;
-                return true;
-            }
-        }
-    }
-
-    // Asks the consumer's cursor for a head and how many tickets are taken there; false if the ring is full.
-    bool lanepipe_look_for_room(uint64_t &claimed, uint64_t &used) {
+        ticket = head.load(std::memory_order_relaxed);
         while (true) {
             // [mailbox.P2] Acquire: pairs with [mailbox.C2]; the consumer is done with the slots before this tail.
-            used = claimed - tail.load(std::memory_order_acquire);
-            if (used < AICORE_COMPLETION_MAILBOX_CAPACITY) {
+            const uint64_t used = ticket - tail.load(std::memory_order_acquire);
+            if (used >= AICORE_COMPLETION_MAILBOX_CAPACITY) {
+                // Too much as well if the tail is ahead, because the head has moved since it was read.
+                const uint64_t moved = head.load(std::memory_order_relaxed);
+                if (moved == ticket) {
+                    return false;
+                }
+                ticket = moved;
+                continue;
+            }
+            // Relaxed: hands out tickets, carries nothing.
+            if (head.compare_exchange_weak(ticket, ticket + 1, std::memory_order_relaxed, std::memory_order_relaxed)) {
                 return true;
             }
-            // Too much as well if the tail is ahead, because the head has moved since it was read.
-            const uint64_t moved = head.load(std::memory_order_relaxed);
-            if (moved == claimed) {
-                return false;
-            }
-            claimed = moved;
         }
     }
 };
