@@ -43,7 +43,8 @@ fn run(producers: u64, count: u64, offset: usize, bounded: bool) {
                         // At most 64 are out.
                         let mut out = sent.load(Ordering::Relaxed);
                         loop {
-                            if out - taken.load(Ordering::Acquire) + size > 64 {
+                            // Less than nothing if `out` is an old one, which the exchange finds out.
+                            if (out + size).saturating_sub(taken.load(Ordering::Acquire)) > 64 {
                                 wait(over);
                                 out = sent.load(Ordering::Relaxed);
                             } else if let Err(moved) =
