@@ -1,7 +1,7 @@
 //! Both ends of a mailbox as wait list and producers see them.
 
 use super::fin::{Producer, SlabEntries};
-use super::layout::MsgView;
+use super::layout::{MsgView, Words};
 use super::memory::{Memory, RawMemory};
 use super::transport::{Reader, Transport};
 use super::wait_list::Source;
@@ -30,25 +30,24 @@ impl<M: Memory> Source for Consumer<'_, M> {
 
     #[inline(always)]
     fn peek(&mut self, offset: u32) -> Option<MsgView> {
-        let offset = u64::from(offset);
-        if self.reader.taken() > offset {
-            self.reader = self.transport.reader();
-        }
-        while self.reader.taken() < offset {
-            self.reader.take();
-        }
+        self.reader.seek(offset.into());
         self.reader.peek()
     }
 
     #[inline(always)]
+    fn condition_at(&mut self, offset: u32) -> Option<u64> {
+        self.reader.condition_at(offset.into())
+    }
+
+    #[inline(always)]
+    fn conditions(&mut self, offset: u32, most: u32, token: u64, mut store: impl FnMut(u32, &Words)) -> u32 {
+        self.reader.conditions(offset.into(), most.into(), token, |count, words| store(count as u32, words)) as u32
+    }
+
+    #[inline(always)]
     fn consume(&mut self, count: u32) -> bool {
-        let mut reader = core::mem::replace(&mut self.reader, self.transport.reader());
-        if reader.taken() > u64::from(count) {
-            reader = self.transport.reader();
-        }
-        while reader.taken() < u64::from(count) {
-            reader.take();
-        }
+        self.reader.seek(count.into());
+        let reader = core::mem::replace(&mut self.reader, self.transport.reader());
         let released = reader.release().is_ok();
         self.reader = self.transport.reader();
         released

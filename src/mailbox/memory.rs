@@ -9,12 +9,6 @@ use core::ptr;
 pub mod word {
     /// Tickets claimed.
     pub const HEAD: usize = 0;
-    /// Padding, producers: what one of them knew of the tail when it claimed last.
-    pub const HINT: usize = 1;
-    /// Padding, boot thread: run number under a signature.
-    pub const STAMP: usize = 2;
-    /// Padding, boot thread: checksum of the stamp.
-    pub const STAMP_CHECK: usize = 3;
     /// Messages consumed.
     pub const TAIL: usize = 8;
     /// Padding, consumer: ticket of the last gap met.
@@ -23,6 +17,12 @@ pub mod word {
     pub const GAPS: usize = 10;
     /// Padding, consumers that found another one at work: how often.
     pub const OVERLAPS: usize = 11;
+    /// Padding, boot thread: run number under a signature.
+    pub const STAMP: usize = 12;
+    /// Padding, boot thread: first ticket of this life of the memory.
+    pub const FIRST: usize = 13;
+    /// Padding, boot thread: checksum of both.
+    pub const STAMP_CHECK: usize = 14;
     /// How many there are.
     pub const COUNT: usize = 16;
 }
@@ -34,6 +34,13 @@ pub trait Memory {
     where
         Self: 'a;
 
+    /// The same memory, as a loop keeps it at hand.
+    type View<'a>: Memory
+    where
+        Self: 'a;
+
+    /// The same memory, in a value that no store through another pointer can change.
+    fn view(&self) -> Self::View<'_>;
     /// Number of slots, a power of two, at most [`CAPACITY`].
     fn capacity(&self) -> u64;
     /// A word in front of the ring; `index` is one of [`word`].
@@ -97,6 +104,12 @@ impl RawMemory {
 
 impl Memory for RawMemory {
     type Word<'a> = RawWord64;
+    type View<'a> = Self;
+
+    #[inline(always)]
+    fn view(&self) -> Self {
+        *self
+    }
 
     #[inline(always)]
     fn capacity(&self) -> u64 {

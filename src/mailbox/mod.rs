@@ -5,7 +5,7 @@
 //! | --- | --- |
 //! | [`layout`] | layouts of mailbox, slab and wait list |
 //! | [`memory`] | views of a mailbox's memory |
-//! | `padding` | hints and self-checking values in padding |
+//! | `padding` | notes and self-checking values in padding |
 //! | [`transport`] | the transport: pushing, popping, starting |
 //! | [`wait_list`] | tasks that wait for conditions: drain, poll, complete |
 //! | [`fin`] | the producers' half: what happens when a subtask has ended |
@@ -15,9 +15,7 @@
 //!
 //! Pushing, popping and the look for pending messages may stand in another language on the same bytes, at the same time. It
 //! keeps to the tables of [`transport`]: `head` by exchange, `seq` released in ticket order, `tail` acquired before a slot
-//! is written. Of the padding it may use the hint, with the encoding of `padding` and stored before the exchange; or leave
-//! it alone, whereupon producers read `tail` and the next [`transport::Transport::init_empty`] clears the memory. All other
-//! padding of the cursor lines is not its own.
+//! is written. The padding of the cursor lines is not its own.
 
 pub mod ends;
 pub mod fin;

@@ -9,7 +9,6 @@
 //! | slot of ticket p, `tail <= p < head`, unpublished | the producer that claimed p | nobody |
 //! | the same, `seq == p + 1` | nobody | the consumer |
 //! | every other slot | nobody | nobody |
-//! | hint | producers | producers |
 //! | stamp | the boot thread | the boot thread, the wait list |
 //! | gap note and counters | consumers | observers |
 //!
@@ -23,20 +22,30 @@
 //! | --- | --- | --- | --- | --- |
 //! | P1 → C1 | `seq` store, Release | `seq` load, Acquire | payload | `loom_mailbox_weak_p1`, `loom_mailbox_weak_c1` |
 //! | C2 → P2 | `tail` exchange, Release | `tail` load, Acquire | end of the reads of a slot | `loom_mailbox_weak_c2`, `loom_mailbox_weak_p2` |
-//! | H1 → H2 | hint store, Release | hint load, Acquire | what P2 brought to the writer of the hint | `loom_mailbox_weak_h1`, `loom_mailbox_weak_h2` |
+//! | P3 → P4 | `head` exchange, Release | `head` load before a refusal, Acquire | the tail by which there was room | `loom_mailbox_weak_p3`, `loom_mailbox_weak_p4` |
 //!
-//! The exchange on `head` is relaxed: it hands out tickets and carries nothing. If one push happens before another, its
-//! exchange comes first in the modification order of `head`, so its ticket is smaller (contract M5).
+//! Of tickets and payload the exchange on `head` carries nothing. If one push happens before another, its exchange comes
+//! first in the modification order of `head`, so its ticket is smaller (contract M5).
 //!
-//! # The hint
+//! # Why producers read the tail
 //!
-//! A producer must have acquired some `tail` value t with `head - t` below the capacity. Reading `tail` costs a transfer
-//! of the line that the consumer writes. So a producer leaves beside `head`, before each exchange, what it knows: "when the
-//! head becomes h, at most u tickets are taken", that is `t = h - u`. The next producer takes that instead of `tail` if it
-//! is about the very head that it is about to exchange. It then reads the line of `head` only, which it must own anyway.
+//! A producer must have acquired some `tail` value t with `head - t` below the capacity. Reading it costs a transfer of the
+//! line whenever the consumer has written it since. A copy beside `head` would spare that: but padding may hold anything,
+//! users move both cursors, backwards too, and a copy that is checked against the head has to be written with every claim,
+//! in the line that producers fight for. That costs more than it saves.
 //!
-//! A hint is good for one value of `head`, so one from another run or from before a user moved `head` says nothing, and
-//! neither do zero or random bytes. One from earlier in the same run about the same head would be true: `tail` only grows.
+//! # A refusal is exact
+//!
+//! The tail is read before the head, so their difference is too large if the consumer moves on between. A full ring is
+//! one whose tail is the same before and after the head was read. Where loads pass each other that takes the edge P3 → P4:
+//! the head may be one that was claimed by a later tail than the one at hand.
+//!
+//! # Starts
+//!
+//! [`Transport::init_empty`] stamps the padding of the tail's line with the first ticket of this life of the memory, and takes
+//! the next life's tickets from far ahead: no `seq` that an earlier life has left, wherever it lies, is one of a ticket to
+//! come. So nobody has to look at the slots, and nothing that producers or users do to `head` in the meantime matters as
+//! long as it stays within the life's range; if it does not, or the stamp is not whole, everything is cleared.
 //!
 //! # Why no ticket is taken by fetch-add
 //!
@@ -79,10 +88,10 @@ pub(super) const P2: Edge = Edge::new("mailbox.P2", Ordering::Acquire);
 pub(super) const C1: Edge = Edge::new("mailbox.C1", Ordering::Acquire);
 /// `tail` exchange of the consumer.
 pub(super) const C2: Edge = Edge::new("mailbox.C2", Ordering::Release);
-/// Hint store of a producer.
-pub(super) const H1: Edge = Edge::new("mailbox.H1", Ordering::Release);
-/// Hint load of a producer.
-pub(super) const H2: Edge = Edge::new("mailbox.H2", Ordering::Acquire);
+/// `head` exchange of a producer.
+pub(super) const P3: Edge = Edge::new("mailbox.P3", Ordering::Release);
+/// `head` load of a producer that may refuse.
+pub(super) const P4: Edge = Edge::new("mailbox.P4", Ordering::Acquire);
 
 /// Producers that are promised to work at once.
 pub const MAX_PRODUCERS: usize = 256;

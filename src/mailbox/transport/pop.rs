@@ -1,6 +1,6 @@
 //! The consumer.
 
-use super::super::layout::MsgView;
+use super::super::layout::{KIND_CONDITION, MsgView, Words};
 use super::super::memory::{Memory, word};
 use super::super::padding;
 use super::{C1, C2, Transport, ahead};
@@ -117,6 +117,51 @@ impl<M: Memory> Reader<'_, M> {
     #[inline(always)]
     pub fn take(&mut self) {
         self.next = self.next.wrapping_add(1);
+    }
+
+    /// Token of the condition `offset` behind the first message of the run; `None` if there is none or it is another message.
+    #[inline(always)]
+    pub fn condition_at(&self, offset: u64) -> Option<u64> {
+        let ticket = self.start.wrapping_add(offset);
+        let memory = &self.transport.memory;
+        // [C1] Acquire: as in `peek`, which alone knows what ticket 0 - 1 means.
+        let published = ticket.wrapping_add(1);
+        if memory.seq(ticket).load(C1.order()) != published || published == 0 {
+            return None;
+        }
+        let [token, .., kind] = memory.read(ticket);
+        (kind >> 32 == u64::from(KIND_CONDITION)).then_some(token)
+    }
+
+    /// Shows the conditions of the task `token` from `offset` on to `store`, up to the first message that is something else, and
+    /// `most` at most. How many there were.
+    #[inline(always)]
+    pub fn conditions(&self, offset: u64, most: u64, token: u64, mut store: impl FnMut(u64, &Words)) -> u64 {
+        let memory = self.transport.memory.view();
+        let first = self.start.wrapping_add(offset);
+        let mut count = 0;
+        while count < most {
+            let ticket = first.wrapping_add(count);
+            // [C1] Acquire: as above.
+            let published = ticket.wrapping_add(1);
+            if memory.seq(ticket).load(C1.order()) != published || published == 0 {
+                break;
+            }
+            let words = memory.read(ticket);
+            if words[0] != token || words[4] >> 32 != u64::from(KIND_CONDITION) {
+                break;
+            }
+            memory.prefetch_to_read(ticket.wrapping_add(AHEAD));
+            store(count, &words);
+            count += 1;
+        }
+        count
+    }
+
+    /// Has passed over `count` messages, all of which [`Reader::peek`] has shown.
+    #[inline(always)]
+    pub fn seek(&mut self, count: u64) {
+        self.next = self.start.wrapping_add(count);
     }
 
     /// Messages passed over.

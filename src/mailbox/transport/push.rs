@@ -2,10 +2,9 @@
 
 use super::super::layout::{KIND_CONDITION, MAX_CONDITIONS, MsgView, SlabEntry, Words};
 use super::super::memory::{Memory, word};
-use super::super::padding;
-use super::{H1, H2, MAX_CLAIM, P1, P2, Transport};
+use super::{MAX_CLAIM, P1, P2, P3, P4, Transport};
 use crate::sync::atomic::Ordering;
-use crate::sync::{SharedWord64, Word64};
+use crate::sync::{SharedWord64, Word64, relax};
 use core::mem::MaybeUninit;
 
 /// Consecutive tickets of one producer, to be published in order.
@@ -13,6 +12,28 @@ use core::mem::MaybeUninit;
 struct Claim {
     first: u64,
     count: u64,
+}
+
+/// How long a producer that has lost an exchange leaves the line to the others: what it spares them is worth several of
+/// their messages. Bounded. A model explores all orders anyway.
+struct Pause {
+    spins: u32,
+}
+
+impl Pause {
+    const FIRST: u32 = if cfg!(all(test, loom)) { 0 } else { 8 };
+    const MOST: u32 = 32;
+
+    #[inline(always)]
+    const fn new() -> Self {
+        Self { spins: Self::FIRST }
+    }
+
+    #[inline(always)]
+    fn wait(&mut self) {
+        (0..self.spins).for_each(|_| relax());
+        self.spins = (self.spins * 2).min(Self::MOST);
+    }
 }
 
 impl<M: Memory> Transport<M> {
@@ -101,92 +122,60 @@ impl<M: Memory> Transport<M> {
         self.push_run(unsafe { core::slice::from_raw_parts(messages.as_ptr().cast::<Words>(), length) })
     }
 
-    /// Takes `wanted` tickets if the hint says that there is room and the head stays where it is; otherwise none. `wanted` is
+    /// Takes `wanted` tickets if there is room for all of them and the head stays where it is; otherwise none. `wanted` is
     /// between 1 and [`MAX_CLAIM`].
     #[inline(always)]
     fn claim_at_once(&self, wanted: u64) -> Option<Claim> {
-        self.memory.prefetch_head();
-        // Relaxed: a guess, which the exchange validates.
-        let head = self.memory.word(word::HEAD).load(Ordering::Relaxed);
-        let hint = self.hint();
+        // Relaxed: nothing is refused here.
+        let (tail, head) = self.look(Ordering::Relaxed);
+        let used = head.wrapping_sub(tail);
+        let fits = used <= self.memory.capacity().wrapping_sub(wanted) && wanted <= self.memory.capacity();
         let claim = Claim { first: head, count: wanted };
-        let taken = self.holds(padding::hint_used(hint, head), wanted)
-            && self.exchange(claim, padding::hint_after(hint, wanted)).is_ok();
-        if taken { Some(claim) } else { None }
+        if fits && self.exchange(claim) { Some(claim) } else { None }
     }
 
     /// Takes up to `wanted` tickets, at least one unless the ring is full. `wanted` is as for [`Transport::claim_at_once`].
     #[inline(always)]
     fn claim_anyhow(&self, wanted: u64) -> Claim {
-        self.memory.prefetch_head();
-        // Relaxed: as in `claim_at_once`.
-        let mut head = self.memory.word(word::HEAD).load(Ordering::Relaxed);
+        let mut pause = Pause::new();
         loop {
-            // What lies between claim and publication holds everybody up.
-            self.memory.prefetch_to_write(head);
-            let mut hint = self.hint();
-            let mut count = wanted;
-            if !self.holds(padding::hint_used(hint, head), wanted) {
-                let Some((now, used)) = self.look_for_room(head) else {
-                    return Claim { first: head, count: 0 };
-                };
-                (head, hint) = (now, padding::hint(now, used));
-                count = wanted.min(self.memory.capacity().wrapping_sub(used));
-            }
-            let claim = Claim { first: head, count };
-            match self.exchange(claim, padding::hint_after(hint, count)) {
-                Ok(()) => return claim,
-                Err(moved) => head = moved,
-            }
-        }
-    }
-
-    #[inline(always)]
-    fn hint(&self) -> u64 {
-        // [H2] Acquire: pairs with [H1]; with what [P2] brought to the writer of the hint, the consumer is done with the
-        // slots.
-        self.memory.word(word::HINT).load(H2.order())
-    }
-
-    /// Whether `wanted` tickets fit where `used` are taken.
-    #[inline(always)]
-    fn holds(&self, used: u64, wanted: u64) -> bool {
-        used <= self.memory.capacity().wrapping_sub(wanted) && wanted <= self.memory.capacity()
-    }
-
-    /// Takes the tickets of `claim`, for which there is room; `hint` is about the head behind it. Gives the head if that has
-    /// moved.
-    #[inline(always)]
-    fn exchange(&self, claim: Claim, hint: u64) -> Result<(), u64> {
-        let next = claim.first.wrapping_add(claim.count);
-        // Before the exchange, while nobody else is likely to want the line. If the exchange fails, what the hint says of the
-        // tail is true all the same.
-        // [H1] Release: pairs with [H2].
-        self.memory.word(word::HINT).store(hint, H1.order());
-        // Relaxed: see the module's documentation.
-        let head = self.memory.word(word::HEAD);
-        head.compare_exchange(claim.first, next, Ordering::Relaxed, Ordering::Relaxed).map(|_| ())
-    }
-
-    /// Asks the consumer's cursor: the head and how many tickets are taken, below the capacity; `None` if the ring is full.
-    #[inline(always)]
-    fn look_for_room(&self, mut head: u64) -> Option<(u64, u64)> {
-        loop {
-            // [P2] Acquire: pairs with [C2]; the consumer is done with the slots before this tail.
-            let tail = self.memory.word(word::TAIL).load(P2.order());
-            // Too much as well if the tail is ahead, because the head moved before it was read.
+            // [P4] Acquire: pairs with [P3]; see below.
+            let (tail, head) = self.look(P4.order());
+            // Too much as well if the tail is ahead: it was put there by hand.
             let used = head.wrapping_sub(tail);
-            if used < self.memory.capacity() {
-                return Some((head, used));
+            if used >= self.memory.capacity() {
+                // Relaxed: who made this head had room by a tail that [P4] brings along, so this one is not older.
+                let moved = self.memory.word(word::TAIL).load(Ordering::Relaxed);
+                if moved == tail {
+                    return Claim { first: head, count: 0 };
+                }
+                continue;
             }
-            // Relaxed: if the head has not moved, the ring was full when the tail was read. It is not behind what the
-            // acquired tail has counted, so a tail that is ahead of it now was put there by hand.
-            let moved = self.memory.word(word::HEAD).load(Ordering::Relaxed);
-            if moved == head {
-                return None;
+            let claim = Claim { first: head, count: wanted.min(self.memory.capacity().wrapping_sub(used)) };
+            if self.exchange(claim) {
+                return claim;
             }
-            head = moved;
+            pause.wait();
         }
+    }
+
+    /// Both cursors, the head last and in a line that can be written. The head is not behind the tail: whoever moved the
+    /// tail had acquired a `seq` that was stored after the claim.
+    #[inline(always)]
+    fn look(&self, order: Ordering) -> (u64, u64) {
+        // [P2] Acquire: pairs with [C2]; the consumer is done with the slots before this tail.
+        let tail = self.memory.word(word::TAIL).load(P2.order());
+        self.memory.prefetch_head();
+        (tail, self.memory.word(word::HEAD).load(order))
+    }
+
+    /// Takes the tickets of `claim`, for which there is room; false if the head has moved.
+    #[inline(always)]
+    fn exchange(&self, claim: Claim) -> bool {
+        let next = claim.first.wrapping_add(claim.count);
+        let head = self.memory.word(word::HEAD);
+        // [P3] Release: pairs with [P4]; the tail by which there is room. Relaxed on failure: the head is read again.
+        head.compare_exchange(claim.first, next, P3.order(), Ordering::Relaxed).is_ok()
     }
 
     /// Fills the slot of a claimed ticket and publishes it.

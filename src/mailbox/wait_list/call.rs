@@ -218,7 +218,7 @@ impl<'a, S: Source, K: Sink, P: Private> Call<'a, S, K, P> {
         Ok(())
     }
 
-    /// Polls one condition; true if it holds now. `line` is the line of the counter that was invalidated last.
+    /// Polls one condition, unless it held before; true if it holds now. `line` is the line of the counter that was invalidated last.
     #[inline(always)]
     fn poll_condition(
         &mut self,
@@ -228,6 +228,11 @@ impl<'a, S: Source, K: Sink, P: Private> Call<'a, S, K, P> {
         line: &mut u64,
     ) -> Result<bool, Failure> {
         let image = entry.condition(condition);
+        if image.is_satisfied() {
+            // Somebody else found that out, and counted it.
+            self.private.satisfied(number, condition);
+            return Ok(true);
+        }
         let counter = image.counter_addr();
         if self.variant.invalidates_counters() && image.completion_type() == backend::COUNTER && counter != 0 {
             let of = counter & !(LINE as u64 - 1);

@@ -39,6 +39,16 @@ impl<S: Source, K: Sink, P: Private> Call<'_, S, K, P> {
         let mut applied = self.private.applied() == Some(tail.wrapping_add(1));
         self.private.set_applied(None);
         while self.outcome.drained + self.taken < budget && !self.outcome.overlap {
+            if !applied {
+                let run = self.append_run(budget - self.outcome.drained - self.taken);
+                if run != 0 {
+                    self.taken += run;
+                    if self.taken >= RUN {
+                        self.consume();
+                    }
+                    continue;
+                }
+            }
             let Some(message) = self.source.peek(self.taken) else {
                 self.source.note_end();
                 break;
@@ -64,12 +74,24 @@ impl<S: Source, K: Sink, P: Private> Call<'_, S, K, P> {
                 return;
             }
             self.taken += 1;
-            if self.taken == RUN {
+            if self.taken >= RUN {
                 self.consume();
             }
         }
         self.outcome.more |= self.outcome.drained + self.taken >= budget;
         self.consume();
+    }
+
+    /// Stores the messages at hand that are conditions of one task, if that has an entry with room: what a slab brings. At most
+    /// `most`. How many there were.
+    #[inline(always)]
+    fn append_run(&mut self, most: u32) -> u32 {
+        if P::HOLDS_BACK && self.private.log_ref().uncounted() != 0 {
+            return 0;
+        }
+        let Some(token) = self.source.condition_at(self.taken) else { return 0 };
+        let Some(number) = entries::find(self.list, self.private, token) else { return 0 };
+        entries::append_run(self.private, number, self.list.entry(number), self.source, self.taken, most)
     }
 
     /// Whether messages of tasks without an entry are held and the message at hand is the ring's last.
@@ -236,14 +258,14 @@ impl<S: Source, K: Sink, P: Private> Call<'_, S, K, P> {
         let (mut kept, mut uncounted) = (0, 0);
         let mut full = 0u64;
         let mut failed = false;
+        if (0..held).any(|index| self.private.log_ref().get(index).is_none()) {
+            // Somebody wrote over it. The task it belonged to would never complete, or complete too early: nothing goes on,
+            // so that the error repeats.
+            self.refuse(ERROR_REGISTRATION, &Message::default());
+            return false;
+        }
         for index in 0..held {
-            let Some(mut parked) = self.private.log_ref().get(index) else {
-                // Somebody wrote over it. The task it belonged to would never complete, or complete too early.
-                let lost = Message::default();
-                self.refuse(ERROR_REGISTRATION, &lost);
-                failed = true;
-                continue;
-            };
+            let Some(mut parked) = self.private.log_ref().get(index) else { continue };
             if !failed && self.replay_one(&mut parked, kept, &mut full, &mut failed) {
                 continue;
             }

@@ -3,7 +3,8 @@
 use super::backend;
 use super::image::{EntryRef, ListRef, MAX_CONDITIONS, MAX_ENTRIES};
 use super::private::Private;
-use super::source::Message;
+use super::source::{Message, Source};
+use crate::mailbox::layout::Words;
 
 /// What became of a condition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,24 +88,47 @@ pub(super) fn append<P: Private>(
             None => return if merge(entry, message, counts) { Appended::Merged } else { Appended::Full },
         }
     }
-    let is_counter = message.completion_type == backend::COUNTER;
-    let counter = if is_counter { message.addr } else { 0 };
-    let condition = entry.condition(at);
-    condition.set_engine(message.engine);
-    condition.set_completion_type(message.completion_type);
-    condition.set_satisfied_byte(0);
-    condition.set_retired_byte(0);
-    condition.set_counter_addr(counter);
-    condition.set_addr(message.addr);
-    condition.set_backend_cookie(message.backend_cookie);
-    condition.set_expected_value(message.expected_value);
+    let plain = write(entry, at, &message.words());
     entry.set_condition_count(at as i32 + 1);
     if counts {
         entry.set_waiting(entry.waiting().saturating_add(1));
     }
-    let plain = backend::is_plain(message.completion_type, counter, message.addr, message.backend_cookie);
     private.appended(number, at, plain);
     Appended::Stored
+}
+
+/// Writes all fields of condition `at`. Whether it is plain.
+#[inline(always)]
+fn write(entry: EntryRef, at: usize, words: &Words) -> bool {
+    entry.condition(at).write(words);
+    let &[_, addr, cookie, _, kind] = words;
+    backend::is_plain(kind as i32, addr, addr, cookie)
+}
+
+/// Appends the conditions of the task of entry `number` that `source` has from `offset` on, `most` at most and as far as the
+/// array takes them. How many there were. The counts are written once.
+#[inline(always)]
+pub(super) fn append_run<P: Private, S: Source>(
+    private: &mut P,
+    number: usize,
+    entry: EntryRef,
+    source: &mut S,
+    offset: u32,
+    most: u32,
+) -> u32 {
+    let start = entry.conditions();
+    let most = most.min(private.condition_limit().saturating_sub(start) as u32);
+    let mut plain = 0;
+    let count = source.conditions(offset, most, entry.task_token(), |count, words| {
+        let at = start + count as usize;
+        plain |= u64::from(write(entry, at, words)) << (at & (MAX_CONDITIONS - 1));
+    });
+    if count != 0 {
+        entry.set_condition_count((start as u32 + count) as i32);
+        entry.set_waiting(entry.waiting().saturating_add(count as i32));
+        private.appended_run(number, start, count as usize, plain);
+    }
+    count
 }
 
 /// Drops conditions that hold, then those that another one includes. The number of those left, if that is fewer than

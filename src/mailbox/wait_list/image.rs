@@ -3,7 +3,7 @@
 //! All fields but `busy` and `count` belong to whoever has the lock and are accessed plainly, through pointers: the
 //! memory may be 8-aligned only, and no reference to it is ever made. Beyond the live ranges it holds garbage.
 
-use crate::mailbox::layout::{Condition, WaitEntry, WaitList};
+use crate::mailbox::layout::{Condition, TYPE_COUNTER, WaitEntry, WaitList, Words};
 use crate::sync::atomic::Ordering;
 use core::ffi::c_void;
 use core::sync::atomic::AtomicI32;
@@ -70,6 +70,21 @@ impl ConditionRef {
         backend_cookie, set_backend_cookie: backend_cookie as u64;
         /// What the message carried.
         expected_value, set_expected_value: expected_value as u32;
+    }
+
+    /// Writes all eight fields as a condition that does not hold yet; `words` are those of its message.
+    #[inline(always)]
+    pub(super) fn write(self, &[_, addr, cookie, threshold, kind]: &Words) {
+        // Type and engine at once: the words have them in the other order.
+        let engine_and_type = threshold >> 32 | kind << 32;
+        // SAFETY: the first eight bytes, then two more that are 2-aligned, of the condition that `new`'s caller vouches for.
+        unsafe { self.0.cast::<u64>().write(engine_and_type) };
+        // SAFETY: as above.
+        unsafe { (&raw mut (*self.0).satisfied).cast::<u16>().write(0) };
+        self.set_counter_addr(if kind as i32 == TYPE_COUNTER { addr } else { 0 });
+        self.set_addr(addr);
+        self.set_backend_cookie(cookie);
+        self.set_expected_value(threshold as u32);
     }
 
     /// Whether the condition holds and is not looked at again.

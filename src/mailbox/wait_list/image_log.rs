@@ -8,7 +8,11 @@
 //! Code that knows nothing of it removes entries by assignment of the last one. That touches no entry beyond the live
 //! ones; columns are used only if the caller says that its assignment copies live conditions alone. Whatever else happens
 //! to the memory, mark and messages carry check sums over their contents and place, and the mark names ring, run and
-//! position of the ring it belongs to: contents of another life are nothing.
+//! position of the ring it belongs to: contents of another life are nothing. A corner that is live, or holds anything but
+//! a mark, is not the log's and is left as it is.
+//!
+//! Messages of tasks without an entry are held only while the ring is not empty, so the tail stands where the last call
+//! left it. If it does not, somebody discarded the ring, and those messages go with it.
 
 use super::image::{ListRef, MAX_CONDITIONS, MAX_ENTRIES};
 use super::log::{Log, Parked};
@@ -61,14 +65,33 @@ impl ImageLog {
         if owner.ring == 0 {
             return log;
         }
-        let mark = log.read(0);
-        if mark[0] == 0 {
-            return log;
-        }
+        let Some(mark) = log.mark() else { return log };
         if !log.adopt(&mark, tail) {
             log.erase();
         }
         log
+    }
+
+    /// The mark, if the corner holds one.
+    fn mark(&self) -> Option<Slot> {
+        if self.is_corner_live() {
+            return None;
+        }
+        let mark = self.read(0);
+        (mark[0] == check_of(&mark[1..], 0)).then_some(mark)
+    }
+
+    /// Whether the corner is a live condition.
+    fn is_corner_live(&self) -> bool {
+        self.list.count() == MAX_ENTRIES && self.list.entry(MAX_ENTRIES - 1).conditions() == MAX_CONDITIONS
+    }
+
+    /// Forgets what `list` holds, for whatever ring.
+    pub(super) fn forget(list: ListRef) {
+        let mut log = Self::peek(list);
+        if log.marked {
+            log.erase();
+        }
     }
 
     /// The mark's contents, whomever they belong to.
@@ -85,10 +108,11 @@ impl ImageLog {
             applied: None,
             marked: false,
         };
-        let mark = log.read(0);
-        if mark[0] == check_of(&mark[1..], 0) {
-            (log.width, log.height) = dimensions(mark[4]);
-            log.len = (mark[4] >> 16 & 0xffff) as usize;
+        if let Some([_, _, _, applied, shape, _]) = log.mark() {
+            (log.width, log.height) = dimensions(shape);
+            log.len = (shape >> 16 & 0xffff) as usize;
+            log.applied = (shape >> 48 & 1 != 0).then_some(applied);
+            log.marked = true;
         }
         log
     }
@@ -105,8 +129,8 @@ impl ImageLog {
     }
 
     fn adopt(&mut self, mark: &Slot, tail: u64) -> bool {
-        let [check, ring, run, applied, shape, at] = *mark;
-        if check != check_of(&mark[1..], 0) || ring != self.owner.ring || run != run_word(self.owner.run) {
+        let [_, ring, run, applied, shape, at] = *mark;
+        if ring != self.owner.ring || run != run_word(self.owner.run) {
             return false;
         }
         // The ring has not gone back behind where the mark was left.
@@ -120,14 +144,30 @@ impl ImageLog {
         let sound = self.width.min(self.height) > 0 && self.len <= self.capacity() && self.uncounted <= self.len;
         if !sound {
             (self.len, self.uncounted, self.applied) = (0, 0, None);
+        } else if tail != at {
+            self.applied = None;
+            self.drop_uncounted();
         }
         sound
+    }
+
+    /// Forgets messages of tasks without an entry.
+    #[cold]
+    fn drop_uncounted(&mut self) {
+        let mut kept = 0;
+        for index in 0..self.len {
+            let Some(parked) = self.get(index).filter(|parked| parked.counted) else { continue };
+            self.set(kept, parked);
+            kept += 1;
+        }
+        self.truncate(kept, 0);
     }
 
     /// Leaves the mark as the next [`ImageLog::open`] needs it.
     pub(super) fn close(&mut self, tail: u64) {
         if self.len == 0 && self.applied.is_none() {
-            if self.marked {
+            // Nothing is private any more: what was the corner may be live.
+            if self.marked && !self.is_corner_live() {
                 self.erase();
             }
             return;
@@ -160,9 +200,14 @@ impl ImageLog {
         self.applied = position;
     }
 
+    /// Whether the zone, or at least its corner, is in use.
+    fn is_private(&self) -> bool {
+        self.len != 0 || self.applied.is_some()
+    }
+
     /// Live entries end here.
     pub(super) fn entry_limit(&self) -> usize {
-        if self.len != 0 && self.width == MAX_CONDITIONS {
+        if self.is_private() && self.width == MAX_CONDITIONS {
             MAX_ENTRIES.saturating_sub(self.height)
         } else {
             MAX_ENTRIES
@@ -171,7 +216,7 @@ impl ImageLog {
 
     /// Live conditions of an entry end here.
     pub(super) fn condition_limit(&self) -> usize {
-        if self.len != 0 && self.height == MAX_ENTRIES {
+        if self.is_private() && self.height == MAX_ENTRIES {
             MAX_CONDITIONS.saturating_sub(self.width)
         } else {
             MAX_CONDITIONS

@@ -52,6 +52,12 @@ impl Index {
         self.tokens.get(entry).copied().unwrap_or(0)
     }
 
+    /// Whether it knows `entry` under `token`.
+    #[inline(always)]
+    pub(super) fn is_at(&self, entry: usize, token: u64) -> bool {
+        entry < self.len() && self.token(entry) == token
+    }
+
     /// The slot that names an entry with `token`, or the free one where the search ends.
     #[inline(always)]
     fn slot(&self, token: u64) -> usize {

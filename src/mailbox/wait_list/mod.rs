@@ -93,7 +93,7 @@ pub fn reset(list: ListRef, side: Option<&mut Side>) {
     list.set_count(0);
     list.set_skipped(0);
     list.set_run(None);
-    ImageLog::open(list, Owner { ring: 0, run: None }, 0, false).erase();
+    ImageLog::forget(list);
     if let Some(side) = side {
         side.reset();
     }

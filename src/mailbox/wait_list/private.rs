@@ -44,6 +44,8 @@ pub(super) trait Private {
     fn created(&mut self, _entry: usize) {}
     /// Condition `condition` of `entry` was appended.
     fn appended(&mut self, _entry: usize, _condition: usize, _plain: bool) {}
+    /// `count` conditions of `entry` were appended, from `first` on. The bits of the plain ones are set in `plain`.
+    fn appended_run(&mut self, _entry: usize, _first: usize, _count: usize, _plain: u64) {}
     /// The conditions of `entry` were moved.
     fn rearranged(&mut self, _entry: usize, _image: EntryRef) {}
     /// Condition `condition` of `entry` holds.

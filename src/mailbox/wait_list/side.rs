@@ -5,7 +5,7 @@
 //! written by hand all the same, a count that differs, a token that differs, or a number of conditions that differs makes
 //! the state of that entry, or all of it, be taken from the public fields again.
 
-use super::image::{EntryRef, ListRef, MAX_ENTRIES};
+use super::image::{EntryRef, ListRef, MAX_CONDITIONS, MAX_ENTRIES};
 use super::index::Index;
 use super::log::{Log, Parked};
 use super::private::{Private, Wanted, scan};
@@ -177,7 +177,8 @@ impl Private for Side {
 
     fn enter(&mut self, list: ListRef) {
         let count = list.count();
-        if self.state.index.len() == count {
+        let known = &self.state.index;
+        if known.len() == count && (0..count).all(|entry| known.is_at(entry, list.entry(entry).task_token())) {
             return;
         }
         self.state.index.clear();
@@ -214,6 +215,15 @@ impl Private for Side {
             state.plain[entry & MASK] &= !bit;
         }
         state.conditions[entry & MASK] = condition as u8 + 1;
+    }
+
+    #[inline(always)]
+    fn appended_run(&mut self, entry: usize, first: usize, count: usize, plain: u64) {
+        let state = &mut self.state;
+        let bits = (u64::MAX >> ((MAX_CONDITIONS - count) & MASK)) << (first & MASK);
+        state.unsatisfied[entry & MASK] |= bits;
+        state.plain[entry & MASK] = state.plain[entry & MASK] & !bits | plain;
+        state.conditions[entry & MASK] = (first + count) as u8;
     }
 
     fn rearranged(&mut self, entry: usize, image: EntryRef) {

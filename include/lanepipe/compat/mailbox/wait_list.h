@@ -27,6 +27,10 @@
 #include "pto_completion_token.h"
 #include "pto_runtime2_types.h"
 
+#ifndef LANEPIPE_COMPAT_MAILBOX_TRANSPORT_H_
+#error "lanepipe: pto_async_wait.h is lanepipe's, aicore_completion_mailbox.h is not; swap both"
+#endif
+
 struct PTO2SchedulerState;
 struct CompletionStats;
 
@@ -110,6 +114,10 @@ inline const CompletionBackendOps *completion_backend_ops_for(int completion_typ
 inline CompletionPollResult CompletionCondition::test() const {
     if (satisfied) {
         return {CompletionPollState::READY, PTO2_ERROR_NONE};
+    }
+    // Most conditions are counters: no indirect call for them.
+    if (completion_type == COMPLETION_TYPE_COUNTER) {
+        return counter_poll_op(*this);
     }
     const CompletionBackendOps *ops = completion_backend_ops_for(completion_type);
     if (ops == nullptr) {

@@ -30,10 +30,10 @@ fn patterns() -> Vec<(&'static str, Vec<u64>)> {
         }
         all.push((name, words));
     }
-    // A run of our own that ended anywhere, as it was and with cursors or slots changed behind its back.
+    // The second run of our own that ended anywhere, as it was and with cursors or slots changed behind its back.
     let mut image = Image::new();
     let ring = image.transport();
-    ring.init_empty();
+    assert!(!ring.init_empty() && ring.init_empty());
     for number in 0..3 * FULL + 100 {
         while !ring.push(&message(1, number)) {
             assert!(ring.pop_batch(1000, |_, _| ()).is_ok());
@@ -47,10 +47,14 @@ fn patterns() -> Vec<(&'static str, Vec<u64>)> {
     };
     all.push(("a run", run.clone()));
     all.push(("a run with the head moved back", change(word::HEAD, 5)));
-    all.push(("a run with the head moved on", change(word::HEAD, 1 << 40)));
-    all.push(("a run with the tail before the head", change(word::TAIL, 1 << 40)));
+    all.push(("a run with the head moved on", change(word::HEAD, run[word::HEAD] + FULL)));
+    all.push(("a run with the tail before the head", change(word::TAIL, run[word::HEAD] + 1)));
     all.push(("a run with the tail far behind", change(word::TAIL, 0)));
-    all.push(("a run without its hint", change(word::HINT, 0)));
+    for index in [word::STAMP, word::FIRST, word::STAMP_CHECK] {
+        all.push(("a run without its stamp", change(index, 0)));
+        all.push(("a run with a damaged stamp", change(index, run[index] ^ 1 << 40)));
+    }
+    all.push(("a run that has gone too far", change(word::HEAD, run[word::HEAD] + (1 << 40))));
     let next = run[word::HEAD];
     for offset in [0, 1, 6] {
         let slot = 16 + ((next + offset) & (FULL - 1)) as usize * 8;
@@ -103,7 +107,7 @@ fn init_empty_makes_a_ring_of_any_bytes() {
             let ring = image.transport();
             assert_eq!(ring.init_empty(), name == "a run", "{name}");
             if name != "a run" {
-                assert_eq!((get(&ring, word::HEAD), get(&ring, word::TAIL)), (0, 0), "{name}");
+                assert_eq!(get(&ring, word::HEAD), 0, "{name}");
                 assert!((0..FULL).all(|ticket| ring.memory.seq(ticket).load(Ordering::Relaxed) == 0), "{name}");
             }
             assert_eq!(get(&ring, word::HEAD), get(&ring, word::TAIL), "{name}");
@@ -128,7 +132,7 @@ fn setting_the_listed_words_is_enough() {
     }
 }
 
-/// The same with nothing but claims by hand up to the full ring: a hint of another run must not make room.
+/// The same with nothing but claims by hand up to the full ring: nothing that another run has left makes room.
 #[test]
 fn a_ring_claimed_by_hand_is_full_whatever_the_padding_says() {
     for (name, words) in patterns() {
@@ -147,7 +151,8 @@ fn a_ring_claimed_by_hand_is_full_whatever_the_padding_says() {
     }
 }
 
-/// A second start on the same memory goes on counting, whatever the first run left, and says so by its number.
+/// A second start on the same memory clears nothing: its tickets begin beyond all that the first run can have left, and a
+/// number of its own says so.
 #[test]
 fn a_start_on_memory_that_is_known_goes_on_counting() {
     let mut image = Image::new();
@@ -156,7 +161,7 @@ fn a_start_on_memory_that_is_known_goes_on_counting() {
     let first = ring.run().unwrap();
     assert!(ring.init_empty(), "without a push between");
     assert_eq!(ring.run(), Some(first.wrapping_add(1).max(1)));
-    let mut head = 0;
+    let mut head = get(&ring, word::HEAD);
     for left in [1, 5, FULL - 1, FULL] {
         for number in 0..FULL {
             assert!(ring.push(&message(1, number)));
@@ -164,15 +169,24 @@ fn a_start_on_memory_that_is_known_goes_on_counting() {
         for _ in 0..FULL - left {
             assert!(ring.try_pop().is_ok());
         }
-        head += FULL;
         let run = ring.run().unwrap();
         assert!(ring.init_empty());
         assert_ne!(ring.run(), Some(run));
-        assert_eq!((get(&ring, word::HEAD), get(&ring, word::TAIL)), (head, head));
+        let next = get(&ring, word::HEAD);
+        assert_eq!((next % FULL, get(&ring, word::TAIL)), (0, next));
+        assert!(next > head + FULL, "{next} {head}");
+        head = next;
     }
     require_usable("known", &ring);
-    // A claim by hand is no push.
-    set(&ring, word::HEAD, get(&ring, word::HEAD) + 1);
+    // Claims by hand, and what was published in them.
+    let head = get(&ring, word::HEAD);
+    set(&ring, word::HEAD, head + 3);
+    ring.memory.seq(head + 1).store(head + 2, Ordering::Relaxed);
+    assert!(ring.init_empty());
+    require_usable("claimed by hand", &ring);
+    // A head that was moved back, to where slots hold messages to come.
+    set(&ring, word::HEAD, get(&ring, word::HEAD) - 3);
+    set(&ring, word::TAIL, get(&ring, word::HEAD));
     assert!(!ring.init_empty());
     assert_eq!((get(&ring, word::HEAD), get(&ring, word::TAIL)), (0, 0));
     require_usable("cleared", &ring);
@@ -206,23 +220,27 @@ fn garbage_in_padding_is_no_statistic() {
     assert_eq!(ring.stats().gaps, 1);
 }
 
-/// A hint says something about its own head only, and nothing once a bit or two are wrong.
+/// A stamp with a bit or two wrong is none, and neither is what garbage looks like.
 #[test]
-fn damaged_hints_say_nothing() {
-    use crate::mailbox::padding::{hint, hint_after, hint_used};
+fn damaged_stamps_say_nothing() {
+    use crate::mailbox::padding::{Start, stamp, start_of};
     let mut seed = 9;
-    for head in [0, 1, FULL, 1 << 50, u64::MAX, random(&mut seed), random(&mut seed)] {
-        for used in [0, 1, FULL / 2, FULL] {
-            let word = hint(head, used);
-            assert_eq!(hint_used(word, head), used);
-            assert!(hint_used(0, head) > FULL);
-            assert_eq!(hint_after(word, 3), hint(head.wrapping_add(3), used + 3));
-            for bit in 0..64 {
-                assert!(hint_used(word ^ 1 << bit, head) > FULL);
-                assert!(hint_used(word, head ^ 1 << (bit % 51)) > FULL);
-                for other in 0..bit {
-                    assert!(hint_used(word ^ 1 << bit ^ 1 << other, head) > FULL, "{bit} {other}");
-                }
+    for value in [0, 1, u64::MAX, 0xaaaa_aaaa_aaaa_aaaa] {
+        assert_eq!(start_of([value; 3]), None);
+    }
+    for first in [0, 1 << 40, u64::MAX << 40, random(&mut seed)] {
+        let start = Start { run: random(&mut seed) as u32, first };
+        let words = stamp(start);
+        assert_eq!(start_of(words), Some(start));
+        let flip = |words: [u64; 3], bit: usize| {
+            let mut words = words;
+            words[bit / 64] ^= 1 << (bit % 64);
+            words
+        };
+        for bit in 0..192 {
+            assert_eq!(start_of(flip(words, bit)), None, "{bit}");
+            for other in 0..bit {
+                assert_eq!(start_of(flip(flip(words, bit), other)), None, "{bit} {other}");
             }
         }
     }

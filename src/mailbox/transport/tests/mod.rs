@@ -1,7 +1,9 @@
 //! Tests of the transport on memory of the caller.
 
 mod dirty;
+mod hostile;
 mod model;
+mod progress;
 mod ring;
 mod stress;
 

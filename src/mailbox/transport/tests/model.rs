@@ -171,7 +171,10 @@ impl World {
             }
             Step::Init => {
                 let kept = self.ring.init_empty();
-                self.tail = if kept { self.tail.wrapping_add(self.tickets.len() as u64) } else { 0 };
+                let tail = get(&self.ring, word::TAIL);
+                let head = self.tail.wrapping_add(self.tickets.len() as u64);
+                assert!(if kept { tail.wrapping_sub(head) < 1 << 41 } else { tail == 0 });
+                self.tail = tail;
                 self.tickets.clear();
                 self.stale = vec![0; 16];
             }

@@ -323,3 +323,53 @@ fn values_are_carried_verbatim() {
     }
     assert_eq!(MsgView::default().task_token, u64::MAX);
 }
+
+/// Conditions of one task that follow each other, up to another task, a sentinel, a gap, the number asked for, or the last ticket
+/// of all, which only `peek` knows.
+#[test]
+fn runs_of_conditions_end_where_something_else_begins() {
+    for start in [0, FULL - 2, 0u64.wrapping_sub(3)] {
+        let mut image = Image::new();
+        let ring = image.transport();
+        for index in [word::HEAD, word::TAIL] {
+            set(&ring, index, start);
+        }
+        for number in 0..4 {
+            assert!(ring.push(&message(1, number)));
+        }
+        assert!(ring.push(&message(2, 0)));
+        assert!(ring.push(&message(2, 1)));
+        assert!(ring.push(&MsgView::normal_done(2, 64)));
+        let gap = get(&ring, word::HEAD);
+        set(&ring, word::HEAD, gap + 1);
+        assert!(ring.push(&message(2, 2)));
+        let reader = ring.reader();
+        let run = |offset, most, token| {
+            let mut seen = Vec::new();
+            let count = reader.conditions(offset, most, token, |index, words| {
+                assert_eq!(index, seen.len() as u64);
+                seen.push(MsgView::from_words(*words));
+            });
+            assert_eq!(count, seen.len() as u64);
+            seen
+        };
+        // The third ticket from here is the last before 2^64 - 1 wraps to 0.
+        let before_last = if start > FULL { 2 } else { 4 };
+        let expected: Vec<_> = (0..4).map(|number| message(1, number)).collect();
+        assert_eq!(run(0, 64, 1), expected[..before_last]);
+        assert_eq!(run(1, 1, 1), expected[1..2]);
+        assert_eq!(run(0, 0, 1), []);
+        assert_eq!(run(0, 64, 2), []);
+        assert_eq!(run(3, 64, 1), expected[3..]);
+        assert_eq!(run(4, 64, 2), [message(2, 0), message(2, 1)]);
+        assert_eq!(run(6, 64, 2), []);
+        assert_eq!(run(7, 64, 2), []);
+        let tokens: Vec<_> = (0..9).map(|offset| reader.condition_at(offset)).collect();
+        let mut known = vec![Some(1), Some(1), Some(1), Some(1), Some(2), Some(2), None, None, Some(2)];
+        if before_last == 2 {
+            known[2] = None;
+        }
+        assert_eq!(tokens, known);
+        assert_eq!(ring.stats().pending, 9, "looking changes nothing");
+    }
+}

@@ -3,6 +3,7 @@
 mod backends;
 mod drain;
 mod full;
+mod hostile;
 mod pass;
 mod stream;
 mod support;
