@@ -13,6 +13,14 @@ pub trait Words64 {
     fn with<R>(&self, index: usize, f: impl FnOnce(&Self::Word) -> R) -> R;
 }
 
+impl<S: Words64> Words64 for &S {
+    type Word = S::Word;
+    #[inline(always)]
+    fn with<R>(&self, index: usize, f: impl FnOnce(&S::Word) -> R) -> R {
+        (**self).with(index, f)
+    }
+}
+
 /// An array of 64-bit words at a raw address.
 #[derive(Debug, Clone, Copy)]
 pub struct RawWords64 {

@@ -14,6 +14,10 @@ impl LoomWords {
         Self((0..count).map(|_| AtomicU64::new(0)).collect())
     }
 
+    pub(crate) fn set(&self, index: usize, value: u64) {
+        self.0[index].store(value, Ordering::Relaxed);
+    }
+
     pub(crate) fn get(&self, index: usize) -> u64 {
         self.0[index].load(Ordering::Relaxed)
     }

@@ -21,6 +21,7 @@ mod link;
 #[cfg(all(test, loom))]
 mod loom_tests;
 mod port;
+pub mod runtime;
 
 pub use gates::{Gate, Gates};
 pub use link::{Direct, Link, RawWords64, Words64};

@@ -94,6 +94,17 @@ impl SharedWord64 for RawWord64 {
     }
 }
 
+impl<W: Word32> Word32 for &W {
+    #[inline(always)]
+    fn load(&self, order: Ordering) -> u32 {
+        (**self).load(order)
+    }
+    #[inline(always)]
+    fn store(&self, value: u32, order: Ordering) {
+        (**self).store(value, order)
+    }
+}
+
 impl<W: Word64> Word64 for &W {
     #[inline(always)]
     fn load(&self, order: Ordering) -> u64 {
