@@ -10,6 +10,7 @@
 //! | [`layout`] | shared-memory structs of the C++ runtime and views of them |
 //! | [`ring`] | SPSC ring: run-time capacity, exact logical limit, batches |
 //! | [`mailbox`] | completion mailbox and wait list |
+//! | [`device`] | device engine: hands full buffers to the host, takes empty ones |
 //! | [`event`] | event count on a futex (`std`) |
 //! | [`pool`] | lanes, blocks, address map, ledger, audit (`std`) |
 //! | [`profiler`] | drain, sentinel, replenish, collect, start and stop (`std`) |
@@ -19,6 +20,7 @@
 #![cfg_attr(not(any(feature = "std", test)), no_std)]
 
 pub mod capi;
+pub mod device;
 #[cfg(feature = "std")]
 pub mod event;
 pub mod layout;

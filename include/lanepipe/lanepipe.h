@@ -24,6 +24,18 @@
 #endif
 
 
+// `lanepipe_device_wait_t::state`: nothing was waited for yet.
+#define LANEPIPE_DEVICE_WAIT_FRESH 0
+
+// The budget runs since `lanepipe_device_wait_t::start`.
+#define LANEPIPE_DEVICE_WAIT_RUNNING 1
+
+// It is used up: every further wait is one look.
+#define LANEPIPE_DEVICE_WAIT_TIMED_OUT 2
+
+// The same after less than the budget, because the host is taken for dead.
+#define LANEPIPE_DEVICE_WAIT_HOST_GONE 3
+
 // Other subtasks of the task are to come.
 #define LANEPIPE_FIN_NOT_LAST 0
 
@@ -407,6 +419,88 @@ typedef struct lanepipe_gates_t {
     uint32_t *fq_contended;
 } lanepipe_gates_t;
 #endif
+
+// A lane's end of a ready queue. Words in shared memory, 4-aligned; read during a call only.
+typedef struct lanepipe_device_ready_t {
+    // `sizeof(lanepipe_device_ready_t)`.
+    uint32_t struct_size;
+    // Entries of the ring, at least 2; one less can be pending.
+    uint32_t size;
+    // Written by the host.
+    uint32_t *head;
+    // Written by the lane.
+    uint32_t *tail;
+} lanepipe_device_ready_t;
+
+// The gates of a shared region. Words in shared memory, 4-aligned; read during a call only.
+typedef struct lanepipe_device_gates_t {
+    // `sizeof(lanepipe_device_gates_t)`.
+    uint32_t struct_size;
+    // Words at `heads`; 0: none.
+    uint32_t head_count;
+    // Heads of the region's ready queues, by which a host is seen to be alive; may be null with `head_count` 0.
+    uint32_t *heads;
+    // `rq_freeze_active`.
+    uint32_t *push_freeze;
+    // `rq_contended`.
+    uint32_t *push_contended;
+    // `fq_freeze_active`.
+    uint32_t *pop_freeze;
+    // `fq_contended`.
+    uint32_t *pop_contended;
+} lanepipe_device_gates_t;
+
+// Ticks of a monotonic clock; may wrap.
+typedef uint64_t (*lanepipe_device_now_fn_t)(void *context);
+
+// Passes a moment.
+typedef void (*lanepipe_device_relax_fn_t)(void *context);
+
+// What all lanes of a region remember of a host that let a wait time out. All zero: nothing. Aligned to 8, shared between
+// threads, used by the library only.
+typedef struct lanepipe_device_latch_t {
+    // Not for the caller.
+    uint64_t key;
+    // Not for the caller.
+    uint64_t print;
+    // Not for the caller.
+    uint64_t since;
+} lanepipe_device_latch_t;
+
+// One budget of time, for all waits of one operation. Set by the caller before the first, one thread's.
+typedef struct lanepipe_device_wait_t {
+    // `sizeof(lanepipe_device_wait_t)`.
+    uint32_t struct_size;
+    // One of `LANEPIPE_DEVICE_WAIT_*` in the low byte, kept by the calls; `LANEPIPE_DEVICE_WAIT_FRESH` at first.
+    uint32_t state;
+    // Ticks of `now`; 0: one look.
+    uint64_t budget;
+    // When the budget began, by `now`. Kept by the calls, unless the caller begins with `LANEPIPE_DEVICE_WAIT_RUNNING`.
+    uint64_t start;
+    // Passed to the functions.
+    void *context;
+    // The clock; read at the first look in vain and every few looks after it. Not null.
+    lanepipe_device_now_fn_t now;
+    // Called once between two looks; null: a hint to the processor.
+    lanepipe_device_relax_fn_t relax;
+    // The memory of a dead host, by which each further wait in vain has an eighth of the patience of the one before, as
+    // long as the host shows no sign of life; null: each budget is waited for whole.
+    struct lanepipe_device_latch_t *latch;
+} lanepipe_device_wait_t;
+
+// A lane's end of a free queue. Words in shared memory, aligned to their size; read during a call only.
+typedef struct lanepipe_device_free_t {
+    // `sizeof(lanepipe_device_free_t)`.
+    uint32_t struct_size;
+    // Slots, a power of two.
+    uint32_t slot_count;
+    // Written by the lane.
+    uint32_t *head;
+    // Written by the host.
+    uint32_t *tail;
+    // Written by the host.
+    uint64_t *slots;
+} lanepipe_device_free_t;
 
 // A question about a slot; 0 is no.
 typedef int32_t (*lanepipe_fin_ask_fn_t)(void *context, void *slot);
@@ -1023,6 +1117,35 @@ typedef struct lanepipe_fault_t {
 } lanepipe_fault_t;
 #endif
 
+// A core's staging ring: an address that stays for the whole run, and the form of its slots. Read during a call only.
+typedef struct lanepipe_staging_ring_t {
+    // `sizeof(lanepipe_staging_ring_t)`.
+    uint32_t struct_size;
+    // Slots, at least 1. Two do for at most two tasks in flight.
+    uint32_t slot_count;
+    // Bytes of a slot, a multiple of 8.
+    uint32_t slot_size;
+    // Where a slot's id word is, in bytes.
+    uint32_t id_offset;
+    // Bytes of the id word: 4 or 8. Of 8 the low half is compared.
+    uint32_t id_size;
+    // The slots, 8-aligned; null: the core has no ring.
+    void *slots;
+} lanepipe_staging_ring_t;
+
+// What became of a core's tasks: `collected + dropped + mismatch == total`. Owned by the control thread; counters wrap at
+// 2^32.
+typedef struct lanepipe_staging_books_t {
+    // Tasks that were asked for.
+    uint32_t total;
+    // Records that were copied.
+    uint32_t collected;
+    // Tasks without a ring, or without a place for the record.
+    uint32_t dropped;
+    // Tasks that their slot did not hold: the core did not publish them.
+    uint32_t mismatch;
+} lanepipe_staging_books_t;
+
 // Completes the task whose slot state is at `slot`. 0, or an error code, after which the task stays. `*stream_done` is 0
 // before and says how many host tasks that completed. Runs under the list's lock.
 typedef int32_t (*lanepipe_wait_complete_fn_t)(void *context, void *slot, int32_t thread, int32_t *stream_done);
@@ -1173,6 +1296,100 @@ lanepipe_status_t lanepipe_pool_end_freeze_tick(const struct lanepipe_pool_t *po
                                                 uint32_t release_ready);
 #endif
 
+// First half of a publication: waits for room in the ready queue, whatever the push gate says, and gives the index of the
+// entry to be filled, below `size`, and the head that was seen (`head` may be null). While there is no room the push gate's
+// signal is raised, if neither signal nor freeze is up. `LANEPIPE_TIMED_OUT` when the budget is over, with `wait->state`
+// telling why: nothing is published then. `gates` may be null: then nobody is told. The lane's thread; blocks for up to
+// the budget.
+//
+// # Safety
+//
+// `ready`, `gates` and `wait` are null or as described; `tail` is null or writable, `head` likewise.
+lanepipe_status_t lanepipe_device_ready_begin(const struct lanepipe_device_ready_t *ready,
+                                              const struct lanepipe_device_gates_t *gates,
+                                              struct lanepipe_device_wait_t *wait,
+                                              uint32_t *tail,
+                                              uint32_t *head);
+
+// Second half: publishes the entry at `tail`, which `lanepipe_device_ready_begin` gave and the caller has filled. The buffer
+// is the host's from here on. To be followed by `lanepipe_device_push_gate`. `LANEPIPE_E_INVALID` if `tail` is not below
+// `size`. The lane's thread; never blocks.
+//
+// # Safety
+//
+// `ready` is null or as described.
+lanepipe_status_t lanepipe_device_ready_commit(const struct lanepipe_device_ready_t *ready,
+                                               uint32_t tail);
+
+// Waits while the push gate is shut. `LANEPIPE_TIMED_OUT` when the budget is over, with `wait->state` telling why; what was
+// published is the host's all the same. `LANEPIPE_OK` without gates. The lane's thread; blocks for up to the budget.
+//
+// # Safety
+//
+// `gates` and `wait` are null or as described.
+lanepipe_status_t lanepipe_device_push_gate(const struct lanepipe_device_gates_t *gates,
+                                            struct lanepipe_device_wait_t *wait);
+
+// Looks for a slot in the free queue: `LANEPIPE_OK` and its index, or `LANEPIPE_EMPTY`. Raises no signal: for the start, when
+// the host may not run yet. The lane's thread; never blocks.
+//
+// # Safety
+//
+// `free` is null or as described, `head` null or writable.
+lanepipe_status_t lanepipe_device_free_look(const struct lanepipe_device_free_t *free,
+                                            uint32_t *head);
+
+// Waits for a slot in the free queue and gives its index, and the tail that was seen (`tail` may be null). A slot that is
+// there is given whatever the pop gate says. While there is none the gate's signal is raised, if neither signal nor freeze
+// is up, and a shut gate is waited for. `LANEPIPE_TIMED_OUT` when the budget is over, with `wait->state` telling why.
+// `LANEPIPE_E_NULL` at once if the queue is empty and `gates` is null, since nobody could be told. The lane's thread;
+// blocks for up to the budget.
+//
+// # Safety
+//
+// `free`, `gates` and `wait` are null or as described; `head` is null or writable, `tail` likewise.
+lanepipe_status_t lanepipe_device_free_begin(const struct lanepipe_device_free_t *free,
+                                             const struct lanepipe_device_gates_t *gates,
+                                             struct lanepipe_device_wait_t *wait,
+                                             uint32_t *head,
+                                             uint32_t *tail);
+
+// Takes the slot at index `head`, which one of the two calls above gave: the buffer's address, or 0 if the host put none
+// there. The slot is the host's from here on. The lane's thread; never blocks.
+//
+// # Safety
+//
+// `free` is null or as described, `buffer` null or writable.
+lanepipe_status_t lanepipe_device_free_take(const struct lanepipe_device_free_t *free,
+                                            uint32_t head,
+                                            uint64_t *buffer);
+
+// Raises the pop gate's signal for something other than a free buffer; `lanepipe_device_release` waits for the answer, with the
+// same budget. Nothing without gates. Any thread of the device; never blocks.
+//
+// # Safety
+//
+// `gates` and `wait` are null or as described.
+lanepipe_status_t lanepipe_device_request_release(const struct lanepipe_device_gates_t *gates,
+                                                  struct lanepipe_device_wait_t *wait);
+
+// Waits until the pop gate is open and its signal is down. Several waits can share a budget that began at a time of the
+// caller's: set `wait->start` and `LANEPIPE_DEVICE_WAIT_RUNNING`. `LANEPIPE_TIMED_OUT` when it is over; `LANEPIPE_OK` without
+// gates. Any thread of the device; blocks for up to the budget.
+//
+// # Safety
+//
+// `gates` and `wait` are null or as described.
+lanepipe_status_t lanepipe_device_release(const struct lanepipe_device_gates_t *gates,
+                                          struct lanepipe_device_wait_t *wait);
+
+// Forgets a host that was taken for dead: for the start of a run. Any thread; never blocks.
+//
+// # Safety
+//
+// `latch` is null or as described.
+lanepipe_status_t lanepipe_device_latch_clear(struct lanepipe_device_latch_t *latch);
+
 // One subtask of the task at `slot` has ended; `slab` (a `DeferredCompletionSlab`) is that of its core and buffer, made
 // visible by the caller's barrier. Its conditions are pushed, the subtask is counted, the last one hands the task over.
 //
@@ -1226,7 +1443,7 @@ lanepipe_status_t lanepipe_mailbox_attach(void *memory,
                                           struct lanepipe_mailbox_t **mailbox);
 
 // Makes an empty mailbox of any bytes, in well under a microsecond if the memory proves to have been one made by this call
-// (then the tickets go on), otherwise by clearing all of it. Boot thread: nobody else uses the mailbox, and the caller
+// (then the tickets go on, from well beyond the last one), otherwise by clearing all of it. Boot thread: nobody else uses the mailbox, and the caller
 // publishes the start to other threads. Never blocks.
 //
 // # Safety
@@ -1994,6 +2211,31 @@ lanepipe_status_t lanepipe_ring_pop(struct lanepipe_ring_consumer_t *consumer,
 //
 // The end is null or live; `count` is null or writable.
 lanepipe_status_t lanepipe_ring_get_count(const struct lanepipe_ring_consumer_t *consumer, size_t *count);
+
+// Gives every slot an id that matches no task, whatever an earlier run left there. Before the run, any thread. A null
+// `slots` is `LANEPIPE_E_NULL`.
+//
+// # Safety
+//
+// `ring` is null or readable; its slots are writable memory of `slot_count * slot_size` bytes that nobody uses meanwhile.
+lanepipe_status_t lanepipe_staging_ring_clear(const struct lanepipe_staging_ring_t *ring);
+
+// Takes the record of task `id` and counts it in `books`. The core's control thread, after it saw the task finished and
+// before it dispatches another for the same slot. Never waits.
+//
+// `LANEPIPE_OK`: all of the slot was copied to `out`, which may be unaligned. `LANEPIPE_MISMATCH`: the slot does not hold
+// the task; nothing was copied. `LANEPIPE_DROPPED`: there are no slots, or `out` is null and the slot
+// holds the task. Any other status: nothing was
+// counted.
+//
+// # Safety
+//
+// `ring` is null or readable; its slots are memory of `slot_count * slot_size` bytes shared with the core as
+// `staging_ring.h` says. `out` is null or writable for `slot_size` bytes, `books` null or readable and writable.
+lanepipe_status_t lanepipe_staging_ring_take(const struct lanepipe_staging_ring_t *ring,
+                                             uint32_t id,
+                                             struct lanepipe_staging_books_t *books,
+                                             void *out);
 
 // Name of a status, for instance `"LANEPIPE_E_NULL"`.
 //

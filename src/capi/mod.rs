@@ -7,6 +7,7 @@
 mod args;
 #[cfg(feature = "std")]
 mod backpressure;
+mod device;
 #[cfg(feature = "std")]
 mod failure;
 mod fin;
@@ -24,6 +25,7 @@ mod profiler;
 #[cfg(feature = "std")]
 mod queues;
 mod ring;
+mod staging;
 mod status;
 #[cfg(feature = "std")]
 mod steps;
