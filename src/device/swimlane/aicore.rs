@@ -1,0 +1,279 @@
+//! The stream that a core writes itself: the control thread rotates its buffers.
+//!
+//! A buffer that is used up is *deferred*: the last record of it may still be on its way. It is published when the core
+//! acknowledges the first task that was dispatched after the rotation (its *gate*): a core runs one task after the other, so
+//! that all records before are in place. The next rotation, or the flush, publishes it otherwise.
+//!
+//! | state of a buffer | ends by |
+//! | --- | --- |
+//! | active: named by the head | rotation at the dispatch after the one that used it up; flush |
+//! | deferred, in order of sequence numbers | the gate's acknowledgement, the next rotation, flush |
+//! | the host's | its free queue |
+//!
+//! A rotation that finds no buffer within the budget lets go of the old one all the same: the head names none, the gate's
+//! acknowledgement frees the old buffer for the host, and each dispatch looks again. What the core cannot record meanwhile is
+//! counted as lost at the flush: dispatches less published records.
+
+use super::super::engine::Engine;
+use super::super::lane::{At, Lane, Thread};
+use super::super::module::Module;
+use super::super::wait::{Clock, GateOutcome, Refused, Wait};
+use super::head::{ActiveHead, CAPACITY};
+use super::{Swimlane, SwimlaneArch, TaskPool};
+use crate::layout::runtime::common::{ChipSwimlaneActiveHead, ChipSwimlaneAicoreTaskBuffer};
+use crate::sync::barrier::wmb;
+use crate::sync::{RawWord32, RawWord64};
+use core::mem::offset_of;
+
+/// Deferred buffers of a core: a rotation waits until one of them was published.
+const DEFERRED: usize = 3;
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Deferred {
+    address: u64,
+    seq: u32,
+    gate: u32,
+    records: u32,
+}
+
+/// A core's stream as its control thread keeps it. Made anew for each run, by [`Core::new`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Core {
+    /// Number of the core.
+    pub index: i32,
+    /// Tasks that were dispatched.
+    dispatches: u32,
+    /// Of these, before the active buffer became so.
+    before_active: u32,
+    /// Dispatches that are accounted for: published, or counted as lost.
+    settled: u32,
+    deferred: [Deferred; DEFERRED],
+    deferred_count: usize,
+}
+
+impl Core {
+    /// Core `index` at the beginning of a run.
+    pub const fn new(index: i32) -> Self {
+        let none = Deferred { address: 0, seq: 0, gate: 0, records: 0 };
+        Self { index, dispatches: 0, before_active: 0, settled: 0, deferred: [none; DEFERRED], deferred_count: 0 }
+    }
+
+    /// Buffers that wait for their gate.
+    pub fn deferred(&self) -> usize {
+        self.deferred_count
+    }
+}
+
+/// What a dispatch did to the core's buffers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dispatched {
+    /// Nothing was counted: off, or there is no such core.
+    Ignored,
+    /// The task has a place in the active buffer.
+    Counted,
+    /// It is the first in another buffer.
+    Rotated,
+    /// The core has no place for it.
+    NoBuffer,
+}
+
+/// What a flush of a core's stream did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CoreFlushed {
+    /// Records that were published by it.
+    pub published: u32,
+    /// Records of this run that are lost and were counted as such by it.
+    pub lost: u32,
+}
+
+pub(super) fn head_of(state: At) -> ActiveHead<RawWord32, RawWord64> {
+    ActiveHead {
+        address: state.at(offset_of!(ChipSwimlaneActiveHead, current_buf_ptr)).word64(),
+        seq: state.at(offset_of!(ChipSwimlaneActiveHead, current_buf_seq)).word32(),
+    }
+}
+
+fn reset_count(buffer: u64, count: u32) {
+    At(buffer as usize).at(offset_of!(ChipSwimlaneAicoreTaskBuffer, count)).store32(count);
+}
+
+impl<A: SwimlaneArch> Swimlane<A> {
+    fn core_lane<'a>(&'a self, thread: &'a mut Thread, core: i32) -> Option<Lane<'a, TaskPool<A, 3>>> {
+        let core = self.core_in_range(core)?;
+        let state = self.region.as_ref()?.header().at(self.aicore_pools() + core as usize * super::POOL);
+        Some(Lane::new(self.region.as_ref()?, thread, core, state))
+    }
+
+    /// The first buffer of a core, if one is there, in the order that the core needs. Never waits.
+    pub(super) fn init_core(&self, core: i32) {
+        let mut thread = Thread::new(-1);
+        let Some(mut lane) = self.core_lane(&mut thread, core) else { return };
+        let state = lane.state;
+        let free = lane.free(state);
+        let address = free.and_then(|free| Some(free.take(free.look()?))).unwrap_or(0);
+        if address != 0 {
+            lane.set_count(address, 0);
+        }
+        head_of(state).publish(address, 0);
+    }
+
+    /// A task is about to be dispatched to the core: before the register is written. Rotates the core's buffers if the active
+    /// one is used up; only then it waits for the host, at most for the budget. A core that has no buffer looks for one at each
+    /// dispatch, without waiting.
+    pub fn on_aicore_dispatch(
+        &self,
+        thread: &mut Thread,
+        clock: &mut impl Clock,
+        core: &mut Core,
+        reg_task_id: u32,
+    ) -> Dispatched {
+        let Some(mut lane) = self.core_lane(thread, core.index) else { return Dispatched::Ignored };
+        let state = lane.state;
+        let has_buffer = lane.current(state) != 0;
+        let in_active = core.dispatches.wrapping_sub(core.before_active);
+        let outcome = if has_buffer && in_active < CAPACITY {
+            Dispatched::Counted
+        } else {
+            rotate(&mut lane, clock, core, reg_task_id)
+        };
+        core.dispatches = core.dispatches.wrapping_add(1);
+        lane.account_attempt(state);
+        outcome
+    }
+
+    /// The core acknowledged or finished a task: publishes the buffers whose gate it is. After every event of the core; does
+    /// not depend on the level.
+    pub fn on_aicore_ack(&self, thread: &mut Thread, clock: &mut impl Clock, core: &mut Core, reg_task_id: u32) {
+        let waiting = core.deferred.get(..core.deferred_count).unwrap_or(&[]);
+        let Some(last) = waiting.iter().rposition(|deferred| deferred.gate == reg_task_id) else { return };
+        let Some(mut lane) = self.core_lane(thread, core.index) else { return };
+        // What could not be published stays deferred.
+        let _ = publish_deferred(&mut lane, clock, core, last + 1);
+    }
+
+    /// Hands all that the core recorded to the host, the active buffer with as many records as tasks were dispatched into it.
+    /// Nothing is active afterwards unless nothing was dispatched into it. After the core's last acknowledgement, that of the
+    /// exit: nothing else proves that the last record is in place. `None` while off, or without such a core.
+    pub fn flush_core(&self, thread: &mut Thread, clock: &mut impl Clock, core: &mut Core) -> Option<CoreFlushed> {
+        let mut lane = self.core_lane(thread, core.index)?;
+        let state = lane.state;
+        let before = core.settled;
+        let mut told = 0;
+        if let Err(reason) = publish_deferred(&mut lane, clock, core, DEFERRED) {
+            // They will not be offered again.
+            told = core.deferred_count as u32 * CAPACITY;
+            lane.thread.losses.unpublished(reason, told);
+        }
+        core.deferred_count = 0;
+        let address = lane.current(state);
+        let records = core.dispatches.wrapping_sub(core.before_active).min(CAPACITY);
+        if address != 0 && records != 0 {
+            reset_count(address, records);
+            wmb();
+            let seq = lane.seq(state);
+            match enqueue(&mut lane, clock, address, seq) {
+                Ok(()) => core.settled = core.settled.wrapping_add(records),
+                Err(reason) => {
+                    told += records;
+                    lane.thread.losses.unpublished(reason, records);
+                }
+            }
+            head_of(state).publish(0, seq.wrapping_add(1));
+            core.before_active = core.dispatches;
+        }
+        let published = core.settled.wrapping_sub(before);
+        let pending = if lane.current(state) != 0 { core.dispatches.wrapping_sub(core.before_active) } else { 0 };
+        let lost = core.dispatches.wrapping_sub(pending).wrapping_sub(core.settled);
+        if lost != 0 {
+            lane.account_dropped(state, lost);
+            lane.thread.losses.no_buffer = lane.thread.losses.no_buffer.wrapping_add(lost.wrapping_sub(told));
+            core.settled = core.settled.wrapping_add(lost);
+            wmb();
+        }
+        Some(CoreFlushed { published, lost })
+    }
+}
+
+/// Publishes the first `count` deferred buffers in their order; stops at the first that cannot be.
+fn publish_deferred<A: SwimlaneArch>(
+    lane: &mut Lane<'_, TaskPool<A, 3>>,
+    clock: &mut impl Clock,
+    core: &mut Core,
+    count: usize,
+) -> Result<(), Refused> {
+    let (mut done, mut outcome) = (0, Ok(()));
+    for deferred in core.deferred.iter().take(count.min(core.deferred_count)) {
+        reset_count(deferred.address, deferred.records);
+        wmb();
+        outcome = enqueue(lane, clock, deferred.address, deferred.seq);
+        if outcome.is_err() {
+            break;
+        }
+        core.settled = core.settled.wrapping_add(deferred.records);
+        done += 1;
+    }
+    core.deferred.rotate_left(done.min(DEFERRED));
+    core.deferred_count -= done;
+    outcome
+}
+
+/// Publishes a buffer; a gate that does not open in time is noted.
+fn enqueue<A: SwimlaneArch>(
+    lane: &mut Lane<'_, TaskPool<A, 3>>,
+    clock: &mut impl Clock,
+    address: u64,
+    seq: u32,
+) -> Result<(), Refused> {
+    let state = lane.state;
+    match Engine::new(lane, clock).enqueue(address, seq)? {
+        GateOutcome::Passed => {}
+        GateOutcome::TimedOut => lane.on_gate_timeout(state, Refused::TimedOut),
+        GateOutcome::HostGone => lane.on_gate_timeout(state, Refused::HostGone),
+    }
+    Ok(())
+}
+
+/// Another buffer for the core, whose active one is used up or missing.
+#[cold]
+fn rotate<A: SwimlaneArch>(
+    lane: &mut Lane<'_, TaskPool<A, 3>>,
+    clock: &mut impl Clock,
+    core: &mut Core,
+    gate: u32,
+) -> Dispatched {
+    let state = lane.state;
+    let (old, seq) = (lane.current(state), lane.seq(state));
+    // The tasks of earlier gates are long through; the host may need these buffers to have one for this core.
+    let _ = publish_deferred(lane, clock, core, DEFERRED);
+    if core.deferred_count == DEFERRED {
+        return Dispatched::NoBuffer;
+    }
+    let mut address = 0;
+    if let Some(free) = lane.free(state) {
+        let gates = lane.gates();
+        // Its scheduler has waited in vain already, and has other cores.
+        let budget = if old == 0 { 0 } else { lane.budget() };
+        let head = Wait::new(clock, lane.latch(), budget).free(&free, gates.as_ref());
+        if let Ok(head) = head {
+            // A slot that holds no buffer is used up, too.
+            address = free.take(head);
+            if address == 0 {
+                lane.on_null_slot(state);
+            }
+        }
+    }
+    if old != 0 {
+        if let Some(place) = core.deferred.get_mut(core.deferred_count) {
+            *place = Deferred { address: old, seq, gate, records: CAPACITY };
+            core.deferred_count += 1;
+        }
+    } else if address == 0 {
+        return Dispatched::NoBuffer;
+    }
+    if address != 0 {
+        lane.set_count(address, 0);
+    }
+    head_of(state).publish(address, seq.wrapping_add(1));
+    core.before_active = core.dispatches;
+    if address == 0 { Dispatched::NoBuffer } else { Dispatched::Rotated }
+}
