@@ -63,6 +63,12 @@ TARGETS = {
     "mailbox_pass": ratio(2.0, "mailbox, poll pass over 64 tasks with 8 pending conditions: at least 2x the reference"),
     "mailbox_start_dirty": ratio(0.8, "mailbox, start on dirty memory: at memory speed (memset)"),
     "mailbox_restart": ratio(1.0, "mailbox, start on memory that was started before: under 1 us"),
+    **{f"device_append_{module}": ratio(1 / 1.05, f"device, record into a {module} buffer: at most 1.05x the reference's instructions")
+       for module in ("pmu", "scope_stats")},
+    **{f"device_stream_{module}": ratio(1 / 1.05, f"device, record of a {module} stream with its switches: at most 1.05x")
+       for module in ("pmu", "scope_stats")},
+    **{f"device_switch_{module}": ratio(1 / 1.15, f"device, switch of a {module} buffer: at most 1.15x the reference's instructions")
+       for module in ("pmu", "scope_stats")},
     "lookup_batches": ratio(20.0, "address lookup, 8 per call: at most 0.05x the reference's time"),
 }
 

@@ -10,7 +10,8 @@ A mutant is a table in cpp_tests/mutants/*.toml:
     replace = "what it becomes"
     test = "cargo test --lib ring::"        # must be green before and red after
     timeout = 300                           # seconds, optional; a test that hangs counts as red
-    invariant = ["H5", "H25"]               # optional, H: host pipeline, M: mailbox; docs/verification.md has a row for each
+    invariant = ["H5", "H25"]               # optional, H: host pipeline, M: mailbox, D: device engine;
+                                            # docs/verification.md has a row for each
 
 Tests run in the copy with CARGO_TARGET_DIR=build/mutants/target, so that each compiles only what the mutant changed; the
 variable $CMAKE_BUILD is a build directory kept for the C++ suites. A mutant that does not compile, does not apply, or
@@ -31,6 +32,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = Path(os.environ.get("LANEPIPE_BUILD_ROOT", ROOT / "build")).resolve() / "mutants"
 TREE = BUILD / "tree"
+INVARIANT = re.compile(r"H([1-9]|[12][0-9]|3[0-8])|M([1-9]|[12][0-9]|3[0-9])|D([1-9]|[1-3][0-9]|40)")
 # What cargo and GoogleTest print once a test program runs; a mutant that does not compile prints none of it.
 TEST_RAN = re.compile(r"^test result: |^\[==========\]|^test .* \.\.\. FAILED|tests? failed out of|panicked at", re.M)
 
@@ -111,7 +113,7 @@ def is_green(command, timeout):
 
 
 def invariants(mutant):
-    """The invariants that a mutant breaks, H1 to H38 or M1 to M39."""
+    """The invariants that a mutant breaks, H1 to H38, M1 to M39 or D1 to D40."""
     named = mutant.get("invariant", [])
     return [named] if isinstance(named, str) else named
 
@@ -124,7 +126,7 @@ def committed():
             missing = {"name", "file", "search", "replace", "test"} - mutant.keys()
             if missing:
                 sys.exit(f"{path}: a mutant lacks {', '.join(sorted(missing))}")
-            if not all(re.fullmatch(r"H([1-9]|[12][0-9]|3[0-8])|M([1-9]|[12][0-9]|3[0-9])", name) for name in invariants(mutant)):
+            if not all(INVARIANT.fullmatch(name) for name in invariants(mutant)):
                 sys.exit(f"{path}: {mutant['name']} names an unknown invariant")
             mutants.append(mutant)
     names = [mutant["name"] for mutant in mutants]

@@ -42,7 +42,7 @@ as_root() {
 }
 
 if ! command -v cargo >/dev/null 2>&1; then
-    echo "setup: cargo is missing; install Rust 1.85 or newer (with rustfmt and clippy) through rustup" >&2
+    echo "setup: cargo is missing; install Rust 1.88 or newer (with rustfmt and clippy) through rustup" >&2
     exit 1
 fi
 
@@ -60,6 +60,7 @@ need_command nm binutils
 need_command python3 python3
 need_command pkg-config pkg-config
 need_command clang-format-14 clang-format-14
+need_command valgrind valgrind
 need_package libc6-dev libgtest-dev libbenchmark-dev
 
 if [[ "$full" == yes ]]; then

@@ -22,6 +22,10 @@ DROP_IN := include/lanepipe/compat/mailbox/$(VARIANT)
 INCLUDES := -I$(DROP_IN)/mailbox -I$(DROP_IN)/wait -Icpp_tests/runtime/scheduler -Icpp_tests/runtime/$(VARIANT) \
     -Icpp_tests/mailbox $(INCLUDES)
 endif
+ifeq ($(DIRECTORY),device)
+INCLUDES := -Iinclude/lanepipe/compat -Icpp_tests/runtime/device -Icpp_tests/device $(INCLUDES)
+OBJECTS += $(OUT)/runtime/device/platform_hooks.o
+endif
 
 $(PROGRAM): $(OBJECTS) $(LIBRARY)
 	$(CXX) $(LINKFLAGS) -o $@ $^ -lgtest_main -lgtest -ldl
