@@ -39,7 +39,11 @@ install(FILES
         "${PROJECT_SOURCE_DIR}/cmake/LanepipeTargets.cmake"
         "${PROJECT_SOURCE_DIR}/cmake/LanepipeSwap.cmake"
         DESTINATION "${_lanepipe_cmake_dir}")
-install(FILES "${PROJECT_SOURCE_DIR}/cmake/swap/check.cpp" DESTINATION "${_lanepipe_cmake_dir}/swap")
+install(FILES
+        "${PROJECT_SOURCE_DIR}/cmake/swap/check_device_engine.cpp"
+        "${PROJECT_SOURCE_DIR}/cmake/swap/check_host.cpp"
+        "${PROJECT_SOURCE_DIR}/cmake/swap/check_mailbox.cpp"
+        DESTINATION "${_lanepipe_cmake_dir}/swap")
 
 # The prefix in the pkg-config file is relative to the file itself, so that an installed tree can be moved.
 file(RELATIVE_PATH LANEPIPE_PC_PREFIX "${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig" "${CMAKE_INSTALL_PREFIX}")

@@ -1,33 +1,64 @@
 # Lets lanepipe's headers stand in for the C++ runtime's own, target by target:
 #
-#   lanepipe_swap(<target> [BUFFER_POOL] [PROFILER])
+#   lanepipe_swap(<target> [BUFFER_POOL] [PROFILER] [MAILBOX] [DEVICE_ENGINE]
+#                 [VARIANT <variant>] [ORIGINALS <dir>] [DEVICE])
 #
-#   BUFFER_POOL   "host/buffer_pool_manager.h"
-#   PROFILER      "host/profiler_base.h"; needs BUFFER_POOL
+#   BUFFER_POOL    "host/buffer_pool_manager.h"
+#   PROFILER       "host/profiler_base.h"; needs BUFFER_POOL
+#   MAILBOX        "aicore_completion_mailbox.h" and "pto_async_wait.h"; needs VARIANT
+#   DEVICE_ENGINE  "aicpu/profiler_device_engine.h"; needs DEVICE
 #
-# Without units the target follows the options LANEPIPE_SWAP_BUFFER_POOL and LANEPIPE_SWAP_PROFILER. With both off it is
-# compiled as if it had not been named.
+#   VARIANT       the scheduler that the target is part of: a2a3_tensormap_and_ringbuffer, a2a3_host_build_graph,
+#                 a5_tensormap_and_ringbuffer or a5_host_build_graph
+#   ORIGINALS     the directory that holds the two headers of a host_build_graph variant, with their siblings
+#   DEVICE        the target goes into a device image: it links lanepipe::device instead of lanepipe::lanepipe
 #
-# The unit's directory below include/lanepipe/swap comes by -iquote, which precedes every -I, and the original header's
-# guard is defined, so that the original declares nothing if it is reached some other way. A source file of lanepipe's,
-# compiled into the target, includes the headers and fails if they are not lanepipe's. All this holds for targets that
-# link a swapped library too: whoever sees its classes must see the same headers. Targets that disagree cannot be linked.
+# Without units the target follows the options LANEPIPE_SWAP_<unit>: with VARIANT that of MAILBOX, with DEVICE that of
+# DEVICE_ENGINE, with neither those of the host's two units. With all of them off it is compiled as if it had not been
+# named.
+#
+# All but MAILBOX: the unit's directory below include/lanepipe/swap comes by -iquote, which precedes every -I. The guards
+# of the host's two originals are defined, so that they declare nothing if they are reached some other way; that of
+# DEVICE_ENGINE has lanepipe's guard or defines the engine a second time.
+# MAILBOX: the runtime's headers include their siblings with quotes, which no include path precedes. So lanepipe's two
+# headers come by -include at the start of each source. The originals of tensormap_and_ringbuffer then find their guards
+# defined and declare nothing. Those of host_build_graph have `#pragma once` only: a directory of links below the build
+# tree holds everything that ORIGINALS holds, with lanepipe's two headers in the originals' place; it comes by -iquote,
+# and sources of the target that lie in ORIGINALS are compiled from there. An original that is reached all the same
+# defines the classes a second time, which the compiler refuses.
+#
+# A source file of lanepipe's, compiled into the target, includes the headers and fails if they are not lanepipe's. All
+# this holds for targets that link a swapped library too: whoever sees its classes must see the same headers. Targets
+# that disagree cannot be linked.
 
 # Options and functions behave alike in projects of any age.
 cmake_policy(VERSION 3.21)
 
 option(LANEPIPE_SWAP_BUFFER_POOL "lanepipe_swap(): host/buffer_pool_manager.h by lanepipe" OFF)
 option(LANEPIPE_SWAP_PROFILER "lanepipe_swap(): host/profiler_base.h by lanepipe; needs LANEPIPE_SWAP_BUFFER_POOL" OFF)
+option(LANEPIPE_SWAP_MAILBOX "lanepipe_swap(): aicore_completion_mailbox.h and pto_async_wait.h by lanepipe" OFF)
+option(LANEPIPE_SWAP_DEVICE_ENGINE "lanepipe_swap(): aicpu/profiler_device_engine.h by lanepipe" OFF)
 
 function(lanepipe_swap target)
-    set(known BUFFER_POOL PROFILER)
+    cmake_parse_arguments(PARSE_ARGV 1 arg "DEVICE" "VARIANT;ORIGINALS" "")
+    set(known BUFFER_POOL PROFILER MAILBOX DEVICE_ENGINE)
     set(header_BUFFER_POOL host/buffer_pool_manager.h)
     set(header_PROFILER host/profiler_base.h)
 
-    set(units "${ARGN}")
+    set(units "${arg_UNPARSED_ARGUMENTS}")
     set(how "")
     if(units STREQUAL "")
-        foreach(unit IN LISTS known)
+        set(followed "")
+        if(arg_VARIANT)
+            list(APPEND followed MAILBOX)
+        endif()
+        if(arg_DEVICE)
+            list(APPEND followed DEVICE_ENGINE)
+        endif()
+        if(NOT followed)
+            set(followed BUFFER_POOL PROFILER)
+        endif()
+        foreach(unit IN LISTS followed)
             if(LANEPIPE_SWAP_${unit})
                 list(APPEND units ${unit})
             endif()
@@ -36,36 +67,70 @@ function(lanepipe_swap target)
     endif()
     list(REMOVE_DUPLICATES units)
     _lanepipe_swap_refuse("${target}" "${known}" "${units}")
+    _lanepipe_swap_refuse_variant("${target}" "${units}" "${how}")
 
     # One name per combination, whatever the order of the units.
     set(swapped "")
     set(report "")
-    foreach(unit IN LISTS known)
+    foreach(unit IN ITEMS BUFFER_POOL PROFILER)
         if(unit IN_LIST units)
             list(APPEND swapped ${unit})
             list(APPEND report "${header_${unit}} by lanepipe")
-        else()
+        elseif("BUFFER_POOL" IN_LIST units OR NOT (arg_VARIANT OR arg_DEVICE))
             list(APPEND report "${header_${unit}} by the C++ runtime")
         endif()
     endforeach()
+    set(mailbox "none")
+    if("MAILBOX" IN_LIST units)
+        set(mailbox ${arg_VARIANT})
+        list(APPEND report "mailbox of ${arg_VARIANT} by lanepipe")
+    elseif(arg_VARIANT)
+        list(APPEND report "mailbox of ${arg_VARIANT} by the C++ runtime")
+    endif()
+    set(engine "none")
+    if("DEVICE_ENGINE" IN_LIST units)
+        set(engine "lanepipe")
+        list(APPEND report "aicpu/profiler_device_engine.h by lanepipe")
+    elseif(arg_DEVICE AND how)
+        list(APPEND report "aicpu/profiler_device_engine.h by the C++ runtime")
+    endif()
     list(JOIN report ", " report)
-    list(JOIN swapped "+" combination)
+    list(JOIN swapped "+" host)
     if(NOT swapped)
-        set(combination "none")
+        set(host "none")
     endif()
 
     get_target_property(before ${target} LANEPIPE_SWAP)
-    if(before STREQUAL combination)
+    set(now "${units}")
+    list(SORT now)
+    list(JOIN now "+" now)
+    if(NOT now)
+        set(now "none")
+    endif()
+    if(arg_VARIANT)
+        string(APPEND now " of ${arg_VARIANT}")
+    endif()
+    if(arg_DEVICE)
+        string(APPEND now " for the device")
+    endif()
+    if(before STREQUAL now)
         return()
     elseif(before)
         message(FATAL_ERROR "lanepipe_swap(${target}): the target was swapped with other units before: "
-                            "${before}, now ${combination}. Call it once.")
+                            "${before}, now ${now}. Call it once.")
     endif()
-    # CMake compares these over everything that is linked, and refuses what differs.
-    set_target_properties(${target} PROPERTIES LANEPIPE_SWAP "${combination}" INTERFACE_LANEPIPE_SWAP "${combination}")
-    set_property(TARGET ${target} APPEND PROPERTY COMPATIBLE_INTERFACE_STRING LANEPIPE_SWAP)
+    set_target_properties(${target} PROPERTIES LANEPIPE_SWAP "${now}")
+    if(swapped OR NOT (arg_VARIANT OR arg_DEVICE))
+        _lanepipe_swap_agree(${target} LANEPIPE_SWAP_HOST "${host}")
+    endif()
+    if(arg_VARIANT)
+        _lanepipe_swap_agree(${target} LANEPIPE_SWAP_MAILBOX "${mailbox}")
+    endif()
+    if("DEVICE_ENGINE" IN_LIST units OR (arg_DEVICE AND how))
+        _lanepipe_swap_agree(${target} LANEPIPE_SWAP_DEVICE_ENGINE "${engine}")
+    endif()
     message(STATUS "lanepipe_swap(${target}): ${report}${how}")
-    if(NOT swapped)
+    if(NOT units)
         return()
     endif()
 
@@ -78,27 +143,71 @@ function(lanepipe_swap target)
             "$<$<COMPILE_LANGUAGE:CXX>:-iquote${include}/lanepipe/swap/${directory}>")
         target_compile_definitions(${target} PUBLIC "$<$<COMPILE_LANGUAGE:CXX>:${guard}=1>")
     endforeach()
-    set(check "${CMAKE_CURRENT_FUNCTION_LIST_DIR}/swap/check.cpp")
-    target_sources(${target} PRIVATE "${check}")
-    # It looks at what the headers define, so it stands alone.
-    set_source_files_properties("${check}" TARGET_DIRECTORY ${target} PROPERTIES
-        SKIP_UNITY_BUILD_INCLUSION ON SKIP_PRECOMPILE_HEADERS ON)
+    if("DEVICE_ENGINE" IN_LIST units)
+        target_compile_options(${target} BEFORE PUBLIC
+            "$<$<COMPILE_LANGUAGE:CXX>:-iquote${include}/lanepipe/swap/device_engine>")
+    endif()
+    set(overlay "")
+    if("MAILBOX" IN_LIST units)
+        if(arg_VARIANT MATCHES "_host_build_graph$")
+            set(overlay "${CMAKE_CURRENT_BINARY_DIR}/lanepipe_swap/${target}")
+            _lanepipe_swap_overlay("${overlay}" "${arg_ORIGINALS}"
+                "${include}/lanepipe/compat/mailbox/${arg_VARIANT}/mailbox/aicore_completion_mailbox.h"
+                "${include}/lanepipe/compat/mailbox/${arg_VARIANT}/wait/pto_async_wait.h")
+            # GCC replaces links that it reaches from system headers, which lanepipe's are, by what they point to.
+            target_compile_options(${target} BEFORE PUBLIC "$<$<COMPILE_LANGUAGE:CXX>:-iquote${overlay}>"
+                "$<$<COMPILE_LANG_AND_ID:CXX,GNU>:-fno-canonical-system-headers>")
+        endif()
+        target_compile_options(${target} PUBLIC
+            "$<$<COMPILE_LANGUAGE:CXX>:SHELL:-include \"${include}/lanepipe/swap/mailbox/${arg_VARIANT}.h\">")
+    endif()
+
+    # Two archives in one program would be two copies of what both have.
+    if(arg_DEVICE)
+        set(library device)
+    else()
+        set(library lanepipe)
+    endif()
+    _lanepipe_swap_agree(${target} LANEPIPE_SWAP_ARCHIVE "lanepipe::${library}")
     # Not by target_link_libraries: its two signatures cannot be mixed, and the target may use either.
-    set_property(TARGET ${target} APPEND PROPERTY LINK_LIBRARIES lanepipe::lanepipe)
-    set_property(TARGET ${target} APPEND PROPERTY INTERFACE_LINK_LIBRARIES lanepipe::lanepipe)
+    set_property(TARGET ${target} APPEND PROPERTY LINK_LIBRARIES lanepipe::${library})
+    set_property(TARGET ${target} APPEND PROPERTY INTERFACE_LINK_LIBRARIES lanepipe::${library})
+
+    set(checks "")
+    if(swapped)
+        list(APPEND checks host)
+    endif()
+    if("MAILBOX" IN_LIST units)
+        list(APPEND checks mailbox)
+    endif()
+    if("DEVICE_ENGINE" IN_LIST units)
+        list(APPEND checks device_engine)
+    endif()
+    foreach(check IN LISTS checks)
+        set(check "${CMAKE_CURRENT_FUNCTION_LIST_DIR}/swap/check_${check}.cpp")
+        target_sources(${target} PRIVATE "${check}")
+        # It looks at what the headers define, so it stands alone.
+        set_source_files_properties("${check}" TARGET_DIRECTORY ${target} PROPERTIES
+            SKIP_UNITY_BUILD_INCLUSION ON SKIP_PRECOMPILE_HEADERS ON)
+    endforeach()
 
     # What follows the call in this directory may still change the target.
-    cmake_language(EVAL CODE "cmake_language(DEFER CALL _lanepipe_swap_finish [[${target}]])")
+    cmake_language(EVAL CODE
+        "cmake_language(DEFER CALL _lanepipe_swap_finish [[${target}]] [[${arg_ORIGINALS}]] [[${overlay}]])")
+endfunction()
+
+# CMake compares the property over everything that is linked, and refuses what differs.
+function(_lanepipe_swap_agree target property value)
+    set_target_properties(${target} PROPERTIES ${property} "${value}" INTERFACE_${property} "${value}")
+    set_property(TARGET ${target} APPEND PROPERTY COMPATIBLE_INTERFACE_STRING ${property})
 endfunction()
 
 # Stops at targets and units that cannot be swapped.
 function(_lanepipe_swap_refuse target known units)
     set(call "lanepipe_swap(${target})")
-    list(JOIN known " and " names)
+    list(JOIN known ", " names)
     foreach(unit IN LISTS units)
-        if(unit MATCHES "^(MAILBOX|DEVICE_ENGINE)$")
-            message(FATAL_ERROR "${call}: ${unit} is not part of this version of lanepipe, which has ${names}.")
-        elseif(NOT unit IN_LIST known)
+        if(NOT unit IN_LIST known)
             message(FATAL_ERROR "${call}: unknown unit ${unit}. There are ${names}.")
         endif()
     endforeach()
@@ -132,12 +241,90 @@ function(_lanepipe_swap_refuse target known units)
     endif()
 endfunction()
 
-# Checks a swapped target once its directory has been read. What comes from elsewhere, such as the compiler's default,
-# swap/check.cpp finds.
-function(_lanepipe_swap_finish target)
+# Stops at variants that do not exist or lack what they need. Sees the caller's arguments, and makes ORIGINALS absolute.
+function(_lanepipe_swap_refuse_variant target units how)
+    set(call "lanepipe_swap(${target})")
+    set(variants a2a3_tensormap_and_ringbuffer a2a3_host_build_graph a5_tensormap_and_ringbuffer a5_host_build_graph)
+    list(JOIN variants ", " names)
+    list(APPEND arg_KEYWORDS_MISSING_VALUES "")
+    foreach(keyword IN ITEMS VARIANT ORIGINALS)
+        if(keyword IN_LIST arg_KEYWORDS_MISSING_VALUES)
+            message(FATAL_ERROR "${call}: ${keyword} has no value.")
+        endif()
+    endforeach()
+    if(arg_VARIANT AND NOT arg_VARIANT IN_LIST variants)
+        message(FATAL_ERROR "${call}: unknown variant ${arg_VARIANT}. There are ${names}.")
+    endif()
+    if("MAILBOX" IN_LIST units AND NOT arg_VARIANT)
+        message(FATAL_ERROR "${call}: MAILBOX needs VARIANT, because the schedulers' headers differ. There are ${names}.")
+    endif()
+    if(arg_VARIANT AND NOT how AND NOT "MAILBOX" IN_LIST units)
+        message(FATAL_ERROR "${call}: VARIANT says which mailbox to swap, but MAILBOX is not among the units.")
+    endif()
+    if("DEVICE_ENGINE" IN_LIST units AND NOT arg_DEVICE)
+        message(FATAL_ERROR "${call}: DEVICE_ENGINE needs DEVICE, because lanepipe's engine comes with its device archive.")
+    endif()
+    if(arg_DEVICE AND "BUFFER_POOL" IN_LIST units)
+        message(FATAL_ERROR "${call}: BUFFER_POOL is of the host, and DEVICE asks for the device archive.")
+    endif()
+    if(NOT "MAILBOX" IN_LIST units)
+        return()
+    endif()
+
+    if(arg_VARIANT MATCHES "_host_build_graph$" AND NOT arg_ORIGINALS)
+        message(FATAL_ERROR "${call}: MAILBOX of ${arg_VARIANT} needs ORIGINALS, the directory of "
+                            "aicore_completion_mailbox.h and pto_async_wait.h.")
+    endif()
+    if(arg_ORIGINALS)
+        get_filename_component(arg_ORIGINALS "${arg_ORIGINALS}" ABSOLUTE)
+        foreach(header IN ITEMS aicore_completion_mailbox.h pto_async_wait.h)
+            if(NOT EXISTS "${arg_ORIGINALS}/${header}")
+                message(FATAL_ERROR "${call}: there is no ${header} in ${arg_ORIGINALS}.")
+            endif()
+        endforeach()
+        set(arg_ORIGINALS "${arg_ORIGINALS}" PARENT_SCOPE)
+    endif()
+endfunction()
+
+# _lanepipe_swap_overlay(overlay originals replacement...): a directory of links to everything in `originals`, but to the
+# replacements where their names stand.
+function(_lanepipe_swap_overlay overlay originals)
+    file(REMOVE_RECURSE "${overlay}")
+    file(GLOB_RECURSE files CONFIGURE_DEPENDS RELATIVE "${originals}" "${originals}/*")
+    foreach(file IN LISTS files)
+        get_filename_component(directory "${overlay}/${file}" DIRECTORY)
+        file(MAKE_DIRECTORY "${directory}")
+        file(CREATE_LINK "${originals}/${file}" "${overlay}/${file}" SYMBOLIC)
+    endforeach()
+    foreach(replacement IN LISTS ARGN)
+        get_filename_component(name "${replacement}" NAME)
+        file(CREATE_LINK "${replacement}" "${overlay}/${name}" SYMBOLIC)
+    endforeach()
+endfunction()
+
+# Finishes a swapped target once its directory has been read. What comes from elsewhere, such as the compiler's default,
+# the checks in swap/ find.
+function(_lanepipe_swap_finish target originals overlay)
     get_target_property(standard ${target} CXX_STANDARD)
     if(standard AND standard MATCHES "^(98|11|14)$")
         message(FATAL_ERROR "lanepipe_swap(${target}): lanepipe's headers are C++17, but CXX_STANDARD is ${standard}.")
+    endif()
+
+    # A source finds its siblings before all else.
+    if(overlay)
+        get_target_property(sources ${target} SOURCES)
+        get_target_property(directory ${target} SOURCE_DIR)
+        set(places "")
+        foreach(source IN LISTS sources)
+            get_filename_component(path "${source}" ABSOLUTE BASE_DIR "${directory}")
+            string(FIND "${path}" "${originals}/" at)
+            if(at EQUAL 0 AND EXISTS "${path}")
+                file(RELATIVE_PATH path "${originals}" "${path}")
+                set(source "${overlay}/${path}")
+            endif()
+            list(APPEND places "${source}")
+        endforeach()
+        set_property(TARGET ${target} PROPERTY SOURCES "${places}")
     endif()
 
     # Libraries whose objects go into the same program or shared object.
@@ -147,8 +334,8 @@ function(_lanepipe_swap_finish target)
         if(TARGET ${library})
             get_target_property(library_type ${library} TYPE)
             get_target_property(imported ${library} IMPORTED)
-            get_target_property(combination ${library} LANEPIPE_SWAP)
-            if(library_type MATCHES "^(STATIC|OBJECT)_LIBRARY$" AND NOT imported AND NOT combination)
+            get_target_property(units ${library} LANEPIPE_SWAP)
+            if(library_type MATCHES "^(STATIC|OBJECT)_LIBRARY$" AND NOT imported AND NOT units)
                 list(APPEND unswapped "${library}")
             endif()
         endif()

@@ -4,13 +4,15 @@
 #   package.sh find_package BUILD WORK GENERATOR    installs BUILD below WORK and finds it with CMake
 #   package.sh pkg_config BUILD WORK GENERATOR      the same with pkg-config
 #   package.sh swap BUILD WORK GENERATOR            swaps a small runtime's headers, unit by unit and back again
+#   package.sh swap_mailbox BUILD WORK GENERATOR    the same with the completion mailbox of each variant
+#   package.sh swap_device BUILD WORK GENERATOR     the same with the device engine, on both architectures
 #   package.sh swap_refused BUILD WORK GENERATOR    combinations and mixes that must end in an error
 #   package.sh subdirectory - WORK GENERATOR        embeds the source tree
 #   package.sh incremental - WORK GENERATOR         rebuilds what a touched source makes stale, and nothing else
 set -euo pipefail
 
 if (($# != 4)); then
-    sed -n '2,9s/^# \{0,1\}//p' "$0" >&2
+    sed -n '2,11s/^# \{0,1\}//p' "$0" >&2
     exit 2
 fi
 way=$1
@@ -56,8 +58,8 @@ assemble_runtime() {
     rm -rf "$runtime"
     mkdir -p "$runtime"
     cp -R "$consumers/swap/." "$runtime"
-    cp -R "$root/cpp_tests/runtime/common" "$root/cpp_tests/runtime/host" "$root/cpp_tests/reference/host" \
-        "$runtime/include"
+    cp -R "$root/cpp_tests/runtime/common" "$root/cpp_tests/runtime/aicpu" "$root/cpp_tests/runtime/host" \
+        "$root/cpp_tests/reference/host" "$runtime/include"
     cp "$root/cpp_tests/runtime/unified_log.cpp" "$root/cpp_tests/runtime/log_capture.h" "$runtime/src"
 }
 
@@ -97,11 +99,37 @@ host/profiler_base.h by ${3/runtime/the C++ runtime}" "$work/swap.log"; then
     fi
 }
 
+# The small scheduler of a variant, put together outside the tree: headers lie side by side.
+assemble_scheduler() {
+    scheduler=$work/scheduler
+    rm -rf "$scheduler"
+    mkdir -p "$scheduler/include"
+    cp -R "$consumers/swap_mailbox/." "$scheduler"
+    cp -R "$root/cpp_tests/runtime/common" "$scheduler/include"
+    cp -R "$root/cpp_tests/runtime/scheduler/." "$root/cpp_tests/runtime/$1/." \
+        "$root/cpp_tests/reference/mailbox/common/." "$root/cpp_tests/reference/mailbox/$1/." "$scheduler/runtime"
+}
+
+# mailbox_state VARIANT BY [OPTION...]: configures the scheduler anew, builds it and runs it.
+mailbox_state() {
+    echo "--- $1 by $2 ${*:3}"
+    configure_build_run "$scheduler" -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_EXPORT_COMPILE_COMMANDS=ON \
+        "-DMAILBOX_VARIANT=$1" "-DMAILBOX_EXPECT=$2" "${@:3}" | tee "$work/swap.log"
+    if ! grep -qF "lanepipe_swap(scheduler): mailbox of $1 by ${2/runtime/the C++ runtime}" "$work/swap.log"; then
+        echo "package: no report of what is swapped" >&2
+        exit 1
+    fi
+    if nm -D --defined-only "$work/consumer/schedule" | grep ' lanepipe_'; then
+        echo "package: the program exports the symbols above" >&2
+        exit 1
+    fi
+}
+
 # refused CASE MESSAGE: configuring, or else building, must fail with the message.
 refused() {
     local text code=0
     text=$({ cmake -S "$consumers/swap_refused" -B "$work/consumer" -G "$generator" -DCASE="$1" \
-        -DCMAKE_PREFIX_PATH="$prefix" -DRUNTIME="$runtime" && cmake --build "$work/consumer"; } 2>&1) || code=$?
+        -DCMAKE_PREFIX_PATH="$prefix" -DRUNTIME="$runtime" -DSCHEDULER="$scheduler" && cmake --build "$work/consumer"; } 2>&1) || code=$?
     # CMake breaks lines.
     if ((code == 0)) || [[ "$(tr -s ' \n' ' ' <<<"$text")" != *"$2"* ]]; then
         echo "$text"
@@ -185,23 +213,80 @@ swap)
     cmp "$work/plain.commands" "$work/before.commands"
     cmp "$work/plain.commands" "$work/after.commands"
     ;;
+swap_mailbox)
+    install_and_move
+    for variant in {a2a3,a5}_{tensormap_and_ringbuffer,host_build_graph}; do
+        rm -rf "$work/consumer"
+        assemble_scheduler "$variant"
+        mailbox_state "$variant" runtime
+        build_commands >"$work/before.commands"
+        # Users of lanepipe's headers see no warning.
+        mailbox_state "$variant" lanepipe -DLANEPIPE_SWAP_MAILBOX=ON -DCMAKE_CXX_FLAGS=-Werror
+        mailbox_state "$variant" lanepipe -DMAILBOX_DEVICE=ON
+        mailbox_state "$variant" runtime -DLANEPIPE_SWAP_MAILBOX=OFF -DMAILBOX_DEVICE=OFF -DCMAKE_CXX_FLAGS=
+        build_commands >"$work/after.commands"
+        cmp "$work/before.commands" "$work/after.commands"
+    done
+    ;;
+swap_device)
+    install_and_move
+    runtime=$work/device
+    rm -rf "$runtime"
+    mkdir -p "$runtime/include"
+    cp -R "$consumers/swap_device/." "$runtime"
+    cp -R "$root/cpp_tests/runtime/common" "$root/cpp_tests/runtime/aicpu" "$root/cpp_tests/reference/device/aicpu" \
+        "$runtime/include"
+    device_state() {
+        echo "--- $1 ${*:2}"
+        configure_build_run "$runtime" -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_EXPORT_COMPILE_COMMANDS=ON \
+            "-DDEVICE_EXPECT=$1" "${@:2}" | tee "$work/swap.log"
+        if ! grep -qF "lanepipe_swap(collector): aicpu/profiler_device_engine.h by ${1/runtime/the C++ runtime}" \
+            "$work/swap.log"; then
+            echo "package: no report of what is swapped" >&2
+            exit 1
+        fi
+    }
+    for arch in a2a3 a5; do
+        rm -rf "$work/consumer"
+        device_state runtime "-DDEVICE_ARCH=$arch"
+        build_commands >"$work/before.commands"
+        device_state lanepipe -DLANEPIPE_SWAP_DEVICE_ENGINE=ON -DCMAKE_CXX_FLAGS=-Werror
+        device_state runtime -DLANEPIPE_SWAP_DEVICE_ENGINE=OFF -DCMAKE_CXX_FLAGS=
+        build_commands >"$work/after.commands"
+        cmp "$work/before.commands" "$work/after.commands"
+    done
+    ;;
 swap_refused)
     install_and_move
     assemble_runtime
+    assemble_scheduler a5_host_build_graph
     refused profiler_alone "PROFILER needs BUFFER_POOL"
     refused profiler_alone_by_option "PROFILER needs BUFFER_POOL"
-    refused unknown_unit "unknown unit BUFFERS. There are BUFFER_POOL and PROFILER."
-    refused later_unit "MAILBOX is not part of this version of lanepipe"
+    refused unknown_unit "unknown unit BUFFERS. There are BUFFER_POOL, PROFILER, MAILBOX, DEVICE_ENGINE."
+    refused engine_alone "DEVICE_ENGINE needs DEVICE"
+    refused engine_original_first "profiler_device_engine.h was included first"
+    refused engine_beside_mailbox "with other units before: DEVICE_ENGINE for the device, now MAILBOX of"
     refused no_target "there is no such target"
     refused alias "the target is an alias. Name part."
     refused no_sources "the target compiles no sources"
     refused twice "swapped with other units before: BUFFER_POOL, now BUFFER_POOL+PROFILER"
     refused old_language "headers are C++17, but CXX_STANDARD is 14"
-    refused linked_differently 'does not match the INTERFACE_LANEPIPE_SWAP property requirement of dependency "part"'
-    refused linked_unswapped 'does not match the INTERFACE_LANEPIPE_SWAP property requirement of dependency "part"'
+    refused linked_differently 'does not match the INTERFACE_LANEPIPE_SWAP_HOST property requirement of dependency "part"'
+    refused linked_unswapped 'does not match the INTERFACE_LANEPIPE_SWAP_HOST property requirement of dependency "part"'
     refused old_flag "the target must be compiled as C++17"
     refused other_iquote "host/buffer_pool_manager.h is not lanepipe's; another -iquote directory comes first"
     refused angle_include "profiling_common"
+    refused mailbox_alone "MAILBOX needs VARIANT"
+    refused mailbox_unknown_variant "unknown variant a5_graph. There are a2a3_tensormap_and_ringbuffer,"
+    refused mailbox_no_originals "MAILBOX of a5_host_build_graph needs ORIGINALS"
+    refused mailbox_other_directory "there is no aicore_completion_mailbox.h in"
+    refused mailbox_not_named "MAILBOX is not among the units"
+    refused mailbox_host_in_device "BUFFER_POOL is of the host"
+    refused mailbox_variants_meet 'does not match the INTERFACE_LANEPIPE_SWAP_MAILBOX property requirement of dependency "part"'
+    refused mailbox_archives_meet 'does not match the INTERFACE_LANEPIPE_SWAP_ARCHIVE property requirement of dependency "part"'
+    refused mailbox_half "pto_async_wait.h is lanepipe's, aicore_completion_mailbox.h is not; swap both"
+    refused mailbox_original_reached "redefinition of"
+    refused mailbox_original_first "pto_async_wait.h was included first"
     ;;
 *)
     echo "package: unknown way $way" >&2

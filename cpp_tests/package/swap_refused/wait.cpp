@@ -1,0 +1,2 @@
+// Includes the list by name.
+#include "pto_async_wait.h"
