@@ -5,9 +5,9 @@ Every edge label in the source (`Edge::new("module.name", ...)`) needs a table r
 label and at least one model (`loom_...`); the named models exist; and some model weakens the edge and sees it fail
 (`must_fail("module.name"`). A row about a label that no longer exists is an error as well.
 
-Every invariant of the host pipeline (H1 to H38) needs a row that names tests and mutants; the named tests exist, and the named
-mutants exist in cpp_tests/mutants and break that invariant. The rows of the completion mailbox's invariants (M) are checked in
-the same way.
+Every invariant of the host pipeline (H1 to H38) and of the device engine (D1 to D40) needs a row that names tests and mutants;
+the named tests exist, and the named mutants exist in cpp_tests/mutants and break that invariant. The rows of the completion
+mailbox's invariants (M) are checked in the same way.
 """
 
 import re
@@ -19,7 +19,7 @@ import mutants  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENT = ROOT / "docs/verification.md"
-INVARIANTS = [f"H{number}" for number in range(1, 39)]
+INVARIANTS = [f"H{number}" for number in range(1, 39)] + [f"D{number}" for number in range(1, 41)] + [f"M{number}" for number in range(1, 40)]
 LABEL = r"[a-z][a-z0-9_]*\.[A-Za-z][A-Za-z0-9_]*"
 
 
@@ -76,7 +76,7 @@ def check_invariants():
     described = set()
     for number, line in enumerate(DOCUMENT.read_text(encoding="utf-8").splitlines(), 1):
         cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
-        if not line.startswith("|") or len(cells) != 4 or not re.fullmatch(r"[HM][0-9]+", cells[0]):
+        if not line.startswith("|") or len(cells) != 4 or not re.fullmatch(r"[HMD][0-9]+", cells[0]):
             continue
         invariant, _, tested, broken = cells
         where = f"docs/verification.md:{number}: {invariant}"
