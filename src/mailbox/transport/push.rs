@@ -21,8 +21,8 @@ struct Pause {
 }
 
 impl Pause {
-    const FIRST: u32 = if cfg!(all(test, loom)) { 0 } else { 8 };
-    const MOST: u32 = 32;
+    const FIRST: u32 = if cfg!(all(test, loom)) { 0 } else { 64 };
+    const MOST: u32 = 256;
 
     #[inline(always)]
     const fn new() -> Self {
