@@ -198,8 +198,9 @@ impl<'a, M: Module, C: Clock> Engine<'a, M, C> {
         self.module.set_count(full, 0);
     }
 
+    /// Tells the module of a gate that a publication did not pass in time.
     #[inline(always)]
-    fn note_gate(&mut self, state: M::State, gate: GateOutcome) {
+    pub(super) fn note_gate(&mut self, state: M::State, gate: GateOutcome) {
         match gate {
             GateOutcome::Passed => {}
             GateOutcome::TimedOut => self.module.on_gate_timeout(state, Refused::TimedOut),

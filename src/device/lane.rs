@@ -1,9 +1,10 @@
 //! A thread of one of the five subsystems, as the engine sees it: regions, states and buffers in raw memory, in the C++
 //! runtime's layout.
 
+use super::engine::{Engine, Flushed, Recorded};
 use super::module::Module;
 use super::view::{FreeView, GateView, RawHeads, ReadyView};
-use super::wait::{Latch, Refused};
+use super::wait::{Clock, Latch, Refused};
 use crate::layout::runtime::HeaderLayout;
 use crate::layout::runtime::common::{DfxBackpressureHeader, ReadyQueueEntry};
 use crate::layout::{Gate, RawWords64};
@@ -278,6 +279,24 @@ impl<'a, F: Form> Lane<'a, F> {
     #[inline(always)]
     pub(super) fn record(buffer: u64, index: u32) -> At {
         At(buffer as usize).at(F::RECORDS + index as usize * F::RECORD)
+    }
+
+    /// Appends a record that `fill` writes; one that is lost has found no buffer. Waits as [`Engine::record`].
+    #[inline(always)]
+    pub(super) fn append(&mut self, clock: &mut impl Clock, fill: impl FnOnce(At)) -> Recorded {
+        let state = self.state;
+        let recorded =
+            Engine::new(self, clock).record(state, F::CAPACITY, |_, buffer, index| fill(Self::record(buffer, index)));
+        if recorded == Recorded::Dropped {
+            self.thread.losses.no_buffer = self.thread.losses.no_buffer.wrapping_add(1);
+        }
+        recorded
+    }
+
+    /// Hands what is recorded to the host, as [`Engine::flush`].
+    pub(super) fn flush(&mut self, clock: &mut impl Clock) -> Flushed {
+        let state = self.state;
+        Engine::new(self, clock).flush(state)
     }
 
     /// Counts one record as lost for want of a buffer.

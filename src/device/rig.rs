@@ -4,6 +4,7 @@
 use super::lane::{At, Form};
 use super::wait::Clock;
 use crate::layout::runtime::common::{DfxBackpressureHeader, ReadyQueueEntry};
+use std::marker::PhantomData;
 use std::mem::offset_of;
 
 #[repr(align(64))]
@@ -137,6 +138,41 @@ impl Host {
         let [_, push, _, pop] = self.gates::<F>();
         push.store32(0);
         pop.store32(0);
+    }
+}
+
+/// The region of a stream with one instance, and its buffers.
+pub(super) struct Single<F> {
+    _memory: Memory,
+    buffers: Vec<Memory>,
+    pub(super) host: Host,
+    form: PhantomData<F>,
+}
+
+impl<F: Form> Single<F> {
+    /// With `buffers` buffers in the free queue.
+    pub(super) fn new(buffers: usize) -> Self {
+        let mut memory = Memory::new(F::HEADER.size + F::STATE.size);
+        let host = Host { base: memory.address() };
+        let mut rig = Self { _memory: memory, buffers: Vec::new(), host, form: PhantomData };
+        for _ in 0..buffers {
+            rig.give();
+        }
+        rig
+    }
+
+    /// Puts one more into the free queue.
+    pub(super) fn give(&mut self) -> u64 {
+        let records = F::RECORDS + F::CAPACITY as usize * F::RECORD;
+        let mut buffer = Memory::new(records.max(F::COUNT + size_of::<u32>()));
+        let address = buffer.address();
+        self.host.give::<F>(self.state(), address);
+        self.buffers.push(buffer);
+        address
+    }
+
+    pub(super) fn state(&self) -> At {
+        self.host.state::<F>(0, 0)
     }
 }
 

@@ -211,8 +211,7 @@ impl<A: DumpArch> ArgsDump<A> {
     /// Hands what the thread has recorded to the host. `None` while off, or without such a thread.
     pub fn flush(&self, thread: &mut Thread, clock: &mut impl Clock) -> Option<Flushed> {
         let mut lane = self.lane(thread)?;
-        let state = lane.state;
-        Some(Engine::new(&mut lane, clock).flush(state))
+        Some(lane.flush(clock))
     }
 }
 

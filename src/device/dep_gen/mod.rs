@@ -179,8 +179,7 @@ impl<A: Arch> DepGen<A> {
     /// Hands what is recorded to the host. `None` while off.
     pub fn flush(&mut self, clock: &mut impl Clock) -> Option<Flushed> {
         let mut lane = self.lane()?;
-        let state = lane.state;
-        Some(Engine::new(&mut lane, clock).flush(state))
+        Some(lane.flush(clock))
     }
 
     /// The end of a launch, whether the subsystem was on or not: off.

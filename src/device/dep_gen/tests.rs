@@ -3,43 +3,17 @@
 use super::{DepGen, DepGenForm, Outcome, Submit, records_needed_for};
 use crate::device::engine::Flushed;
 use crate::device::lane::At;
-use crate::device::rig::{Entry, Host, Memory, TestClock, active, books, count, record};
+use crate::device::rig::{Entry, Single, TestClock, active, books, count, record};
 use crate::device::wait::GateOutcome;
-use crate::layout::runtime::common::{DepGenBuffer, DepGenBufferState, DepGenOverflowRecord, DepGenRecord};
+use crate::layout::runtime::common::{DepGenBufferState, DepGenOverflowRecord, DepGenRecord};
 use crate::layout::runtime::{A2a3, A5, Arch};
 use std::mem::offset_of;
 
 type Form = DepGenForm<A5>;
 
-struct Rig {
-    _memory: Memory,
-    buffers: Vec<Memory>,
-    host: Host,
-}
+type Rig = Single<Form>;
 
 impl Rig {
-    fn new(buffers: usize) -> Self {
-        let mut memory = Memory::new(A5::DEP_GEN.size + size_of::<DepGenBufferState>());
-        let host = Host { base: memory.address() };
-        let mut rig = Self { _memory: memory, buffers: Vec::new(), host };
-        for _ in 0..buffers {
-            rig.give();
-        }
-        rig
-    }
-
-    fn give(&mut self) -> u64 {
-        let mut buffer = Memory::new(size_of::<DepGenBuffer>());
-        let address = buffer.address();
-        self.host.give::<Form>(self.state(), address);
-        self.buffers.push(buffer);
-        address
-    }
-
-    fn state(&self) -> At {
-        self.host.state::<Form>(0, 0)
-    }
-
     fn overflow(&self) -> u32 {
         self.state().at(offset_of!(DepGenBufferState, total_overflow_record_count)).load32()
     }
@@ -238,21 +212,19 @@ fn switch_without_room() {
 /// A2a3 has another header and the same states.
 #[test]
 fn a2a3_header() {
-    let mut memory = Memory::new(A2a3::DEP_GEN.size + size_of::<DepGenBufferState>());
-    let mut buffer = Memory::new(size_of::<DepGenBuffer>());
-    let host = Host { base: memory.address() };
-    host.give::<DepGenForm<A2a3>>(host.state::<DepGenForm<A2a3>>(0, 0), buffer.address());
+    let rig = Single::<DepGenForm<A2a3>>::new(1);
     let mut clock = TestClock::new(A2a3::BUDGET);
-    // SAFETY: the memory above.
-    let mut dep_gen = unsafe { DepGen::<A2a3>::init(host.base, &mut clock) };
+    // SAFETY: the rig's memory is a region.
+    let mut dep_gen = unsafe { DepGen::<A2a3>::init(rig.host.base, &mut clock) };
     for index in [3, 4] {
         dep_gen.set_orch_thread_idx(index);
         dep_gen.record_submit(&mut clock, &submit(&[]));
         let flushed = dep_gen.flush(&mut clock);
         assert_eq!(flushed == Some(Flushed::Published(GateOutcome::Passed)), index == 3, "{flushed:?}");
         if index == 3 {
-            assert_eq!(host.take::<DepGenForm<A2a3>>(3).len(), 1);
-            host.give::<DepGenForm<A2a3>>(host.state::<DepGenForm<A2a3>>(0, 0), buffer.address());
+            let taken = rig.host.take::<DepGenForm<A2a3>>(3);
+            assert_eq!(taken.len(), 1);
+            rig.host.give::<DepGenForm<A2a3>>(rig.state(), taken[0].address);
         }
     }
     assert_eq!(dep_gen.thread.losses.no_queue, 1);

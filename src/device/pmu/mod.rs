@@ -155,23 +155,17 @@ impl<A: PmuArch> Pmu<A> {
     /// without such a core. The thread that owns the core, at the end of its loop.
     pub fn flush(&self, thread: &mut Thread, clock: &mut impl Clock, core: i32) -> Option<Flushed> {
         let mut lane = self.lane(thread, core)?;
-        let state = lane.state;
-        Some(Engine::new(&mut lane, clock).flush(state))
+        Some(lane.flush(clock))
     }
 
     /// Appends a record whose counters `fill` writes.
     fn append(lane: &mut Lane<'_, PmuForm<A>>, clock: &mut impl Clock, task: Task, fill: impl FnOnce(At)) -> Outcome {
-        let state = lane.state;
-        let recorded = Engine::new(lane, clock).record(state, PmuForm::<A>::CAPACITY, |_, buffer, index| {
-            let record = Lane::<PmuForm<A>>::record(buffer, index);
+        let recorded = lane.append(clock, |record| {
             record.at(offset_of!(a5::PmuRecord, task_id)).write(task.task_id);
             record.at(offset_of!(a5::PmuRecord, func_id)).write(task.func_id);
             record.at(offset_of!(a5::PmuRecord, core_type)).write(task.core_type);
             fill(record);
         });
-        if recorded == Recorded::Dropped {
-            lane.thread.losses.no_buffer = lane.thread.losses.no_buffer.wrapping_add(1);
-        }
         recorded.into()
     }
 }

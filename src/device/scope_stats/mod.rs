@@ -272,8 +272,7 @@ impl<'s, A: ScopeArch> ScopeStats<'s, A> {
             lane.refuse_one();
             return Outcome::NoIndex;
         }
-        let recorded = Engine::new(&mut lane, clock).record(state, ScopeForm::<A>::CAPACITY, |_, buffer, index| {
-            let record = Lane::<ScopeForm<A>>::record(buffer, index);
+        let recorded = lane.append(clock, |record| {
             record.at(offset_of!(ScopeStatsRecord, site_file_basename)).write(stored_name(site.file));
             record.at(offset_of!(ScopeStatsRecord, heap_start)).write(heap);
             record.at(offset_of!(ScopeStatsRecord, site_line)).write([
@@ -293,10 +292,7 @@ impl<'s, A: ScopeArch> ScopeStats<'s, A> {
         });
         match recorded {
             Recorded::Written => Outcome::Written,
-            Recorded::Dropped => {
-                lane.thread.losses.no_buffer = lane.thread.losses.no_buffer.wrapping_add(1);
-                Outcome::Dropped
-            }
+            Recorded::Dropped => Outcome::Dropped,
         }
     }
 

@@ -2,38 +2,17 @@
 
 use super::{Outcome, Sample, ScopeForm, ScopeStats, Side, Site};
 use crate::device::engine::Flushed;
-use crate::device::lane::At;
-use crate::device::rig::{Entry, Host, Memory, TestClock, active, books, count, record};
+use crate::device::rig::{Entry, Single, TestClock, active, books, count, record};
 use crate::device::wait::GateOutcome;
-use crate::layout::runtime::common::{ScopeStatsBuffer, ScopeStatsBufferState, ScopeStatsRecord};
+use crate::layout::runtime::common::ScopeStatsRecord;
 use crate::layout::runtime::{A5, Arch, a5};
 use std::mem::offset_of;
 
 type Form = ScopeForm<A5>;
 
-struct Rig {
-    _memory: Memory,
-    buffers: Vec<Memory>,
-    host: Host,
-}
+type Rig = Single<Form>;
 
 impl Rig {
-    fn new(buffers: usize) -> Self {
-        let mut memory = Memory::new(A5::SCOPE_STATS.size + size_of::<ScopeStatsBufferState>());
-        let host = Host { base: memory.address() };
-        let mut rig = Self { _memory: memory, buffers: Vec::new(), host };
-        for _ in 0..buffers {
-            let mut buffer = Memory::new(size_of::<ScopeStatsBuffer>());
-            host.give::<Form>(rig.state(), buffer.address());
-            rig.buffers.push(buffer);
-        }
-        rig
-    }
-
-    fn state(&self) -> At {
-        self.host.state::<Form>(0, 0)
-    }
-
     fn init<'s>(&self) -> ScopeStats<'s, A5> {
         // SAFETY: the rig's memory is a region.
         let mut stats = unsafe { ScopeStats::init(self.host.base) };

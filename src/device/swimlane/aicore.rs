@@ -17,7 +17,7 @@
 use super::super::engine::Engine;
 use super::super::lane::{At, Lane, Thread};
 use super::super::module::Module;
-use super::super::wait::{Clock, GateOutcome, Refused, Wait};
+use super::super::wait::{Clock, Refused, Wait};
 use super::head::{ActiveHead, CAPACITY};
 use super::{Swimlane, SwimlaneArch, TaskPool};
 use crate::layout::runtime::common::{ChipSwimlaneActiveHead, ChipSwimlaneAicoreTaskBuffer};
@@ -225,11 +225,9 @@ fn enqueue<A: SwimlaneArch>(
     seq: u32,
 ) -> Result<(), Refused> {
     let state = lane.state;
-    match Engine::new(lane, clock).enqueue(address, seq)? {
-        GateOutcome::Passed => {}
-        GateOutcome::TimedOut => lane.on_gate_timeout(state, Refused::TimedOut),
-        GateOutcome::HostGone => lane.on_gate_timeout(state, Refused::HostGone),
-    }
+    let mut engine = Engine::new(lane, clock);
+    let gate = engine.enqueue(address, seq)?;
+    engine.note_gate(state, gate);
     Ok(())
 }
 

@@ -389,22 +389,19 @@ impl<A: SwimlaneArch> Swimlane<A> {
     /// [`Swimlane::flush_core`].
     pub fn flush_tasks(&self, thread: &mut Thread, clock: &mut impl Clock, core: i32) -> Option<Flushed> {
         let mut lane = self.task_lane(thread, core)?;
-        let state = lane.state;
-        Some(Engine::new(&mut lane, clock).flush(state))
+        Some(lane.flush(clock))
     }
 
     /// Hands the phases of the scheduler that `thread` is to the host. An empty buffer stays active.
     pub fn flush_sched_phases(&self, thread: &mut Thread, clock: &mut impl Clock) -> Option<Flushed> {
         let mut lane = self.sched_lane(thread)?;
-        let state = lane.state;
-        Some(Engine::new(&mut lane, clock).flush(state))
+        Some(lane.flush(clock))
     }
 
     /// Hands the submits of the orchestrator to the host. An empty buffer stays active.
     pub fn flush_orch_phases(&self, thread: &mut Thread, clock: &mut impl Clock) -> Option<Flushed> {
         let mut lane = self.orch_lane(thread)?;
-        let state = lane.state;
-        Some(Engine::new(&mut lane, clock).flush(state))
+        Some(lane.flush(clock))
     }
 }
 
@@ -417,15 +414,8 @@ fn append<A: Arch, const KIND: u32>(
     clock: &mut impl Clock,
     fill: impl FnOnce(At),
 ) -> Outcome {
-    let state = lane.state;
-    let recorded = Engine::new(lane, clock).record(state, TaskPool::<A, KIND>::CAPACITY, |_, buffer, index| {
-        fill(Lane::<TaskPool<A, KIND>>::record(buffer, index));
-    });
-    match recorded {
+    match lane.append(clock, fill) {
         Recorded::Written => Outcome::Written,
-        Recorded::Dropped => {
-            lane.thread.losses.no_buffer = lane.thread.losses.no_buffer.wrapping_add(1);
-            Outcome::Dropped
-        }
+        Recorded::Dropped => Outcome::Dropped,
     }
 }

@@ -94,6 +94,18 @@ impl<M: Memory> Transport<M> {
     }
 }
 
+/// The message of `ticket`, if it is published and a condition.
+#[inline(always)]
+fn condition<M: Memory>(memory: &M, ticket: u64) -> Option<Words> {
+    // [C1] Acquire: as in `Reader::peek`, which alone knows what ticket 0 - 1 means.
+    let published = ticket.wrapping_add(1);
+    if memory.seq(ticket).load(C1.order()) != published || published == 0 {
+        return None;
+    }
+    let words = memory.read(ticket);
+    (words[4] >> 32 == u64::from(KIND_CONDITION)).then_some(words)
+}
+
 impl<M: Memory> Reader<'_, M> {
     /// The next message, if it is published. Looking changes nothing.
     #[inline(always)]
@@ -122,15 +134,7 @@ impl<M: Memory> Reader<'_, M> {
     /// Token of the condition `offset` behind the first message of the run; `None` if there is none or it is another message.
     #[inline(always)]
     pub fn condition_at(&self, offset: u64) -> Option<u64> {
-        let ticket = self.start.wrapping_add(offset);
-        let memory = &self.transport.memory;
-        // [C1] Acquire: as in `peek`, which alone knows what ticket 0 - 1 means.
-        let published = ticket.wrapping_add(1);
-        if memory.seq(ticket).load(C1.order()) != published || published == 0 {
-            return None;
-        }
-        let [token, .., kind] = memory.read(ticket);
-        (kind >> 32 == u64::from(KIND_CONDITION)).then_some(token)
+        condition(&self.transport.memory, self.start.wrapping_add(offset)).map(|[token, ..]| token)
     }
 
     /// Shows the conditions of the task `token` from `offset` on to `store`, up to the first message that is something else, and
@@ -142,15 +146,7 @@ impl<M: Memory> Reader<'_, M> {
         let mut count = 0;
         while count < most {
             let ticket = first.wrapping_add(count);
-            // [C1] Acquire: as above.
-            let published = ticket.wrapping_add(1);
-            if memory.seq(ticket).load(C1.order()) != published || published == 0 {
-                break;
-            }
-            let words = memory.read(ticket);
-            if words[0] != token || words[4] >> 32 != u64::from(KIND_CONDITION) {
-                break;
-            }
+            let Some(words) = condition(&memory, ticket).filter(|words| words[0] == token) else { break };
             memory.prefetch_to_read(ticket.wrapping_add(AHEAD));
             store(count, &words);
             count += 1;
