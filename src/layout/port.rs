@@ -73,15 +73,15 @@ impl<W: Word32, S: Words64> ReadyPort<W, S> {
         self.head.store(head, Ordering::Relaxed);
     }
 
-    /// The host's own head word. At rest, or the queue's consumer.
+    /// The host's own head word. At rest, or the queue's consumer; to others it may be old.
     pub fn own_head(&self) -> u32 {
         // Relaxed: only the host writes the head.
         self.head.load(Ordering::Relaxed)
     }
 }
 
-/// The producer end of a device free queue. One thread at a time uses it: the drain thread of the instance's shard, or
-/// the owner while no thread runs.
+/// The producer end of a device free queue. One thread at a time uses it: whoever has the free queue's turn, or the owner
+/// while no thread runs.
 #[derive(Debug, Clone, Copy)]
 pub struct FreePort<W, S> {
     /// Written by the device only.
@@ -100,6 +100,12 @@ impl<W: Word32, S: Words64> FreePort<W, S> {
     pub fn head(&self, link: &impl Link<W, S>) -> Result<u32, Status> {
         // [F2] Acquire: pairs with the device's release of the head after it read the slot.
         link.load(&self.head, &F2)
+    }
+
+    /// Whether the device surely has a buffer left in it. Not if the head cannot be read, nor if it is ahead of what the host
+    /// knows to be published: then a publication of which nobody was told took effect, and is used up.
+    pub fn surely_holds(&self, link: &impl Link<W, S>) -> bool {
+        self.head(link).is_ok_and(|head| (1..=self.slot_count).contains(&self.own_tail().wrapping_sub(head)))
     }
 
     /// Index of the slot of a counter.

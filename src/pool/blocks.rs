@@ -26,7 +26,8 @@ impl Pool {
     /// # Errors
     ///
     /// `LANEPIPE_E_KIND`, `LANEPIPE_E_INVALID` (a zero), `LANEPIPE_E_TOO_LARGE` (overflow), `LANEPIPE_E_NO_MEMORY`,
-    /// `LANEPIPE_E_CALLBACK` (registration failed), `LANEPIPE_E_STATE` (no allocator).
+    /// `LANEPIPE_E_CALLBACK` (registration failed), `LANEPIPE_E_STATE` (no allocator), `LANEPIPE_E_MISALIGNED` (an address is
+    /// not a multiple of [`PoolConfig::block_align`](super::PoolConfig::block_align)).
     ///
     /// # Safety
     ///
@@ -141,7 +142,12 @@ impl Pool {
         if dev == 0 {
             return Err(Status::LANEPIPE_E_NO_MEMORY);
         }
-        let mapped = self.pair(&memory, dev, size).and_then(|(host, shadow)| {
+        let check_aligned = |address: u64| {
+            let aligned = address.is_multiple_of(self.config.block_align);
+            aligned.then_some(()).ok_or(Status::LANEPIPE_E_MISALIGNED)
+        };
+        let mapped = check_aligned(dev).and_then(|()| self.pair(&memory, dev, size)).and_then(|(host, shadow)| {
+            check_aligned(host)?;
             let block = Range { base: dev, size: size as u64, host, first_id: 0, stride: stride as u64, count };
             let first_id = self.enter_block(block, kind, shadow)?;
             Ok(Mapped { dev, host, first_id })

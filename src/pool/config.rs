@@ -35,6 +35,8 @@ pub struct PoolConfig {
     pub check_overlap: bool,
     /// Blocks are multiples of this many bytes; a power of two.
     pub block_granularity: usize,
+    /// Device and host addresses of blocks are multiples of this; a power of two; 1: any will do.
+    pub block_align: u64,
     /// Where messages go.
     pub logger: Logger,
 }
@@ -69,6 +71,7 @@ impl PoolConfig {
         require(self.payload_size <= MAX_PAYLOAD, "payload_size is above LANEPIPE_MAX_PAYLOAD")?;
         require(self.payload_size.is_multiple_of(8), "payload_size is not a multiple of 8")?;
         require(self.block_granularity.is_power_of_two(), "block_granularity is not a power of two")?;
+        require(self.block_align.is_power_of_two(), "block_align is not a power of two")?;
         require(!(self.strict && self.untracked), "LANEPIPE_POOL_STRICT needs the identities of tracked buffers")
     }
 }

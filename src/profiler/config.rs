@@ -45,6 +45,8 @@ pub struct Instance {
     pub kind: u32,
     /// The ready queue on which it publishes, or [`ANY_QUEUE`].
     pub queue: u32,
+    /// The queue is a guess: that of the first entry of a run counts. Until then the shard of the guess serves it.
+    pub guess: bool,
 }
 
 /// A buffer kind.

@@ -368,8 +368,11 @@ impl Drain {
     fn sound_site<'a>(&self, run: &'a Run, queue: u32, entry: &Entry, site: &Site) -> Option<&'a Served> {
         let served = run.instances.get(site.instance)?;
         let instance = &served.instance;
-        let fits =
-            run.pool.config().untracked || served.queue() == queue && (entry.host == 0 || instance.kind == entry.kind);
+        let fits = run.pool.config().untracked
+            || match entry.host {
+                0 => served.route().may_be(queue),
+                _ => instance.kind == entry.kind && served.route().settle(queue),
+            };
         fits.then_some(served)
     }
 
@@ -444,7 +447,13 @@ impl Drain {
             return false;
         };
         let Some(mut free) = run.instances.enter(served) else {
-            // An alias of another shard is at it.
+            // An alias of another shard is at it, or the shard that the queue was taken for and that may see it full still.
+            if served.instance.guess {
+                if !self.starving.contains(&instance) {
+                    self.starving.push(instance);
+                }
+                self.retry = true;
+            }
             return false;
         };
         // SAFETY: the turns make this thread the sole writer of the free queue and the sole consumer of its lanes.
@@ -486,6 +495,15 @@ impl Drain {
         false
     }
 
+    /// The queue in whose counters this thread books what it does for an instance: they have one writer. An instance whose queue
+    /// was guessed may turn out to be another shard's while this thread still serves it.
+    fn own_queue(&self, run: &Run, served: &Served) -> u32 {
+        match self.queues.first() {
+            Some(first) if run.shard_of(served) != self.shard => first.number,
+            _ => served.queue(),
+        }
+    }
+
     /// Serves free queues that stand empty, one buffer each, whoever waits longest first.
     fn serve_starving(&mut self, run: &Run) -> bool {
         if self.starving.is_empty() {
@@ -500,7 +518,8 @@ impl Drain {
             if let Some(at) = run.instances.get(instance) {
                 let unsettled = || run.instances.enter(at).is_some_and(|free| free.is_unsettled());
                 if supplied >> at.instance.kind & 1 != 0 || unsettled() {
-                    served |= self.top_up(run, at.queue(), instance, 1);
+                    let queue = self.own_queue(run, at);
+                    served |= self.top_up(run, queue, instance, 1);
                 }
             }
             // Who is served leaves the list.

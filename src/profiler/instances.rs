@@ -6,6 +6,7 @@
 
 use super::config::{ANY_QUEUE, Instance, KindConfig};
 use super::refill::FreeQueue;
+use super::route::Route;
 use super::table::Table;
 use crate::pool::address_map::AddressMap;
 use crate::status::Status;
@@ -20,8 +21,7 @@ const NONE: u32 = u32::MAX;
 /// One instance and the host's end of its free queue.
 pub(super) struct Served {
     pub(super) instance: Instance,
-    /// The ready queue on which it publishes, [`ANY_QUEUE`] until that is known.
-    queue: AtomicU32,
+    route: Route,
     /// The first instance of the same free queue, whose turn counts.
     first: u32,
     /// The next instance of the same free queue.
@@ -36,20 +36,14 @@ pub(super) struct Served {
 unsafe impl Sync for Served {}
 
 impl Served {
-    /// The ready queue on which it publishes, as far as known.
+    /// The ready queue on which it publishes, or the guess.
     pub(super) fn queue(&self) -> u32 {
-        // Relaxed: a number that is set once. Until then any shard can serve the instance, and the first one does.
-        match self.queue.load(Ordering::Relaxed) {
-            ANY_QUEUE => 0,
-            queue => queue,
-        }
+        self.route.queue()
     }
 
-    /// Learns the ready queue from an instance that was named again.
-    fn learn_queue(&self, queue: u32) {
-        if self.queue.load(Ordering::Relaxed) == ANY_QUEUE {
-            self.queue.store(queue, Ordering::Relaxed);
-        }
+    /// Which ready queue it publishes on. Until that is known any shard can serve the instance, and that of the guess does.
+    pub(super) fn route(&self) -> &Route {
+        &self.route
     }
 
     /// Hands the free queue to its drain thread as standing empty. Driver of the gates.
@@ -155,8 +149,8 @@ impl Instances {
     pub(super) fn add(&self, instance: Instance, buffer_size: usize) -> Result<u32, Status> {
         let tail = instance.free.tail.address() as u64;
         if let Some(found) = self.find(tail, instance.kind) {
-            if let Some(served) = self.get(found) {
-                served.learn_queue(instance.queue);
+            if let Some(served) = self.get(found).filter(|_| instance.queue != ANY_QUEUE) {
+                served.route.settle(instance.queue);
             }
             self.learn_size(&instance, buffer_size);
             return Ok(found);
@@ -182,7 +176,10 @@ impl Instances {
                 self.learn_size(&instance, buffer_size);
                 Ok(Served {
                     instance,
-                    queue: AtomicU32::new(instance.queue),
+                    route: match instance.queue {
+                        ANY_QUEUE => Route::new(0, true),
+                        queue => Route::new(queue, instance.guess),
+                    },
                     first,
                     next: AtomicU32::new(NONE),
                     turn: Turn::new(),

@@ -149,6 +149,7 @@ impl Profiler {
         }
         self.pool.abandon_tick();
         for (_, served) in self.instances.iter() {
+            served.route().reopen();
             if let Some(mut free) = self.instances.enter(served) {
                 free.renew(&self.pool);
             }
@@ -296,8 +297,7 @@ impl Profiler {
     fn hand_over_empty(&self) {
         let link = SharedLink::new(self.pool.memory());
         for (_, served) in self.instances.iter() {
-            let free = &served.instance.free;
-            if !free.head(&link).is_ok_and(|head| head != free.own_tail()) {
+            if !served.instance.free.surely_holds(&link) {
                 served.mark_hungry();
             }
         }

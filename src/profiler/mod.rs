@@ -42,6 +42,7 @@ mod lifecycle;
 mod loom_tests;
 mod refill;
 mod replenish;
+mod route;
 mod run;
 mod sentinel;
 pub(crate) mod shared_link;
@@ -55,6 +56,8 @@ pub use config::{
 };
 pub use fault::Fault;
 pub use lifecycle::{Profiler, State};
+pub use route::Route;
+pub(crate) use stats::Counter;
 pub use stats::{GateStats, QueueStats, ShardStats};
 
 #[cfg(all(test, not(loom)))]

@@ -1,5 +1,6 @@
-//! Topping up device free queues from a lane. One writer per free queue at a time: the drain thread of its instance's
-//! shard, the driver of the gates within a freeze, or the owner before threads start; whoever has its turn.
+//! Topping up device free queues from a lane. One writer per free queue at a time: whoever has its turn, which is a drain
+//! thread (of any shard, until the instance's is known), the driver of the gates within a freeze, or the owner before
+//! threads start.
 
 use super::config::Free;
 use super::shared_link::SharedLink;

@@ -15,7 +15,7 @@ use crate::log;
 use crate::pool::Buffer;
 use crate::status::Status;
 use crate::sync::atomic::Ordering;
-use crate::sync::{RawWord32, Word32, step_aside};
+use crate::sync::{RawWord32, step_aside};
 
 type Driver<'a> = Backpressure<'a, RawWord32, RawWords64, SharedLink>;
 
@@ -281,11 +281,8 @@ fn hand_over_empty(run: &Run) {
     order_hand_over();
     let mut shards = 0u64;
     for (_, served) in run.instances.iter() {
-        let free = &served.instance.free;
-        // Relaxed: the host's own word.
-        let tail = free.tail.load(Ordering::Relaxed);
         // One whose head cannot be read is the likeliest of all: its refill has failed.
-        if free.head(&run.link).is_ok_and(|head| head != tail) {
+        if served.instance.free.surely_holds(&run.link) {
             continue;
         }
         served.mark_hungry();

@@ -5,12 +5,12 @@ use crate::sync::atomic::{AtomicU64, Ordering};
 
 /// A counter with one writer and any readers.
 #[derive(Debug, Default)]
-pub(super) struct Counter(AtomicU64);
+pub(crate) struct Counter(AtomicU64);
 
 impl Counter {
     /// Adds `count` and returns the new value.
     #[inline]
-    pub(super) fn add(&self, count: u64) -> u64 {
+    pub(crate) fn add(&self, count: u64) -> u64 {
         // Relaxed: one writer; readers take a snapshot.
         let value = self.0.load(Ordering::Relaxed).wrapping_add(count);
         self.0.store(value, Ordering::Relaxed);
@@ -26,7 +26,7 @@ impl Counter {
         }
     }
 
-    pub(super) fn get(&self) -> u64 {
+    pub(crate) fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }

@@ -69,6 +69,7 @@ impl lanepipe_pool_config_t {
             untracked: self.flags & LANEPIPE_POOL_UNTRACKED != 0,
             check_overlap: self.flags & LANEPIPE_POOL_CHECK_OVERLAP != 0,
             block_granularity: if self.block_granularity == 0 { 64 } else { self.block_granularity },
+            block_align: 1,
             logger,
         })
     }

@@ -1,6 +1,6 @@
 //! What a profiler is made of.
 
-use super::callbacks::Callbacks;
+use super::callbacks::{Callbacks, Factory};
 use crate::capi::args::{Sized32, array};
 use crate::capi::backpressure::lanepipe_gates_t;
 use crate::capi::pool::{LANEPIPE_MAX_KINDS, lanepipe_buffer_t};
@@ -270,9 +270,7 @@ impl lanepipe_profiler_config_t {
             release_ready: self.release_ready,
             refresh: self.refresh,
             idle: self.idle,
-            thread_context: self.thread_context,
-            thread_create: self.thread_create.ok_or_else(null("thread_create is null"))?,
-            thread_join: self.thread_join.ok_or_else(null("thread_join is null"))?,
+            factory: Factory::new(self.thread_context, self.thread_create, self.thread_join)?,
         };
         if self.queue_count > LANEPIPE_MAX_QUEUES
             || self.instance_count > LANEPIPE_MAX_INSTANCES
@@ -332,7 +330,7 @@ impl lanepipe_profiler_config_t {
 
 impl lanepipe_instance_t {
     pub(super) fn native(&self) -> Result<Instance, Problem> {
-        Ok(Instance { free: self.free_queue.native()?, kind: self.kind, queue: self.queue })
+        Ok(Instance { free: self.free_queue.native()?, kind: self.kind, queue: self.queue, guess: false })
     }
 }
 

@@ -6,7 +6,9 @@ mod config;
 
 mod stats;
 
-pub(super) use config::LANEPIPE_MAX_QUEUES;
+pub(super) use callbacks::Factory;
+pub(super) use config::{LANEPIPE_MAX_QUEUES, lanepipe_thread_create_fn_t, lanepipe_thread_join_fn_t};
+pub(super) use stats::{lanepipe_fault_t, lanepipe_gate_stats_t, lanepipe_queue_stats_t, lanepipe_shard_stats_t};
 
 use super::args::{check, object, sized};
 use super::failure::{fail, problem};

@@ -1,7 +1,8 @@
 //! Counters and the last fault.
 
 use super::{lanepipe_profiler_t, on};
-use crate::capi::args::{Sized32, check_sized};
+use crate::capi::args::{Sized32, write_sized};
+use crate::profiler::{Fault, GateStats, QueueStats, ShardStats};
 use crate::status::{Status, lanepipe_status_t};
 
 /// Counters of one device ready queue and what became of its entries. They grow from creation on; read while threads run
@@ -102,27 +103,27 @@ pub unsafe extern "C" fn lanepipe_profiler_get_queue_stats(
 ) -> lanepipe_status_t {
     on("lanepipe_profiler_get_queue_stats", profiler, |profiler| {
         // SAFETY: the caller's contract.
-        unsafe { check_sized(stats)? };
-        let found = profiler.queue_stats(queue).ok_or(Status::LANEPIPE_E_INVALID)?;
-        // SAFETY: checked.
-        unsafe {
-            *stats = lanepipe_queue_stats_t {
-                struct_size: size_of::<lanepipe_queue_stats_t>() as u32,
-                reserved: 0,
-                taken: found.taken,
-                delivered: found.delivered,
-                rejected: found.rejected,
-                copy_failed: found.copy_failed,
-                refilled: found.refilled,
-                starved: found.starved,
-                ready_full: found.ready_full,
-                transfer_failed: found.transfer_failed,
-                corrupt: found.corrupt,
-                ready_peak: found.ready_peak,
-            };
-        }
-        Ok(())
+        unsafe { write_sized(stats, || Ok(profiler.queue_stats(queue).ok_or(Status::LANEPIPE_E_INVALID)?.into())) }
     })
+}
+
+impl From<QueueStats> for lanepipe_queue_stats_t {
+    fn from(found: QueueStats) -> Self {
+        Self {
+            struct_size: size_of::<lanepipe_queue_stats_t>() as u32,
+            reserved: 0,
+            taken: found.taken,
+            delivered: found.delivered,
+            rejected: found.rejected,
+            copy_failed: found.copy_failed,
+            refilled: found.refilled,
+            starved: found.starved,
+            ready_full: found.ready_full,
+            transfer_failed: found.transfer_failed,
+            corrupt: found.corrupt,
+            ready_peak: found.ready_peak,
+        }
+    }
 }
 
 /// Counters of shard `shard`. Lock-free, any thread.
@@ -138,22 +139,22 @@ pub unsafe extern "C" fn lanepipe_profiler_get_shard_stats(
 ) -> lanepipe_status_t {
     on("lanepipe_profiler_get_shard_stats", profiler, |profiler| {
         // SAFETY: the caller's contract.
-        unsafe { check_sized(stats)? };
-        let found = profiler.shard_stats(shard).ok_or(Status::LANEPIPE_E_INVALID)?;
-        // SAFETY: checked.
-        unsafe {
-            *stats = lanepipe_shard_stats_t {
-                struct_size: size_of::<lanepipe_shard_stats_t>() as u32,
-                reserved: 0,
-                collected: found.collected,
-                collect_calls: found.collect_calls,
-                done_full: found.done_full,
-                recycled: found.recycled,
-                allocated: found.allocated,
-            };
-        }
-        Ok(())
+        unsafe { write_sized(stats, || Ok(profiler.shard_stats(shard).ok_or(Status::LANEPIPE_E_INVALID)?.into())) }
     })
+}
+
+impl From<ShardStats> for lanepipe_shard_stats_t {
+    fn from(found: ShardStats) -> Self {
+        Self {
+            struct_size: size_of::<lanepipe_shard_stats_t>() as u32,
+            reserved: 0,
+            collected: found.collected,
+            collect_calls: found.collect_calls,
+            done_full: found.done_full,
+            recycled: found.recycled,
+            allocated: found.allocated,
+        }
+    }
 }
 
 /// Counters of the gates. Lock-free, any thread.
@@ -168,22 +169,22 @@ pub unsafe extern "C" fn lanepipe_profiler_get_gate_stats(
 ) -> lanepipe_status_t {
     on("lanepipe_profiler_get_gate_stats", profiler, |profiler| {
         // SAFETY: the caller's contract.
-        unsafe { check_sized(stats)? };
-        let found = profiler.gate_stats();
-        // SAFETY: checked.
-        unsafe {
-            *stats = lanepipe_gate_stats_t {
-                struct_size: size_of::<lanepipe_gate_stats_t>() as u32,
-                reserved: 0,
-                freezes: found.freezes,
-                frozen_ns: found.frozen_ns,
-                refilled: found.refilled,
-                refill_failed: found.refill_failed,
-                push_failed: found.push_failed,
-            };
-        }
-        Ok(())
+        unsafe { write_sized(stats, || Ok(profiler.gate_stats().into())) }
     })
+}
+
+impl From<GateStats> for lanepipe_gate_stats_t {
+    fn from(found: GateStats) -> Self {
+        Self {
+            struct_size: size_of::<lanepipe_gate_stats_t>() as u32,
+            reserved: 0,
+            freezes: found.freezes,
+            frozen_ns: found.frozen_ns,
+            refilled: found.refilled,
+            refill_failed: found.refill_failed,
+            push_failed: found.push_failed,
+        }
+    }
 }
 
 /// The last fault of a worker thread. Lock-free, any thread.
@@ -198,21 +199,21 @@ pub unsafe extern "C" fn lanepipe_profiler_get_fault(
 ) -> lanepipe_status_t {
     on("lanepipe_profiler_get_fault", profiler, |profiler| {
         // SAFETY: the caller's contract.
-        unsafe { check_sized(fault)? };
-        let found = profiler.fault();
-        // SAFETY: checked.
-        unsafe {
-            *fault = lanepipe_fault_t {
-                struct_size: size_of::<lanepipe_fault_t>() as u32,
-                status: found.map_or(0, |found| found.status as i32),
-                role: found.map_or(0, |found| found.role as u32),
-                index: found.map_or(0, |found| found.index),
-                value: found.map_or(0, |found| found.value),
-                count: found.map_or(0, |found| found.count),
-            };
-        }
-        Ok(())
+        unsafe { write_sized(fault, || Ok(profiler.fault().into())) }
     })
+}
+
+impl From<Option<Fault>> for lanepipe_fault_t {
+    fn from(found: Option<Fault>) -> Self {
+        Self {
+            struct_size: size_of::<lanepipe_fault_t>() as u32,
+            status: found.map_or(0, |found| found.status as i32),
+            role: found.map_or(0, |found| found.role as u32),
+            index: found.map_or(0, |found| found.index),
+            value: found.map_or(0, |found| found.value),
+            count: found.map_or(0, |found| found.count),
+        }
+    }
 }
 
 impl Sized32 for lanepipe_queue_stats_t {}

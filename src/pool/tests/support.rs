@@ -129,6 +129,7 @@ pub fn config() -> PoolConfig {
         untracked: false,
         check_overlap: false,
         block_granularity: 1,
+        block_align: 1,
         logger: Logger::default(),
     }
 }

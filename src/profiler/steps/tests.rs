@@ -323,6 +323,7 @@ impl Bench {
             untracked: false,
             check_overlap: false,
             block_granularity: 1,
+            block_align: 1,
             logger: Logger::new(Box::new(messages.clone()), crate::log::DEBUG),
         });
         let pool = pool.unwrap();

@@ -239,7 +239,7 @@ fn a_publication_in_doubt_by_hand_is_settled_for_an_instance_that_is_added_later
         harness.fill_by_hand();
         harness.world.heal();
         harness.profiler.start().unwrap();
-        let instance = Instance { free: harness.world.host_free(1), kind: 0, queue: 0 };
+        let instance = Instance { free: harness.world.host_free(1), kind: 0, queue: 0, guess: false };
         assert_eq!(harness.profiler.add_instance(instance, 0), Ok(1));
         harness.publish(20);
         harness.stop();

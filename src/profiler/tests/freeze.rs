@@ -189,6 +189,44 @@ fn a_lane_that_a_freeze_could_not_look_at_is_served_later() {
     harness.verify();
 }
 
+/// The same where the lane has used up a buffer that the host does not know it gave: the refill's publication took effect, and
+/// nobody was told.
+#[test]
+fn a_lane_that_used_what_was_in_doubt_is_served_later() {
+    let mut harness = Harness::new(Plan { copies: true, slots: 1, ..common_mode() });
+    harness.seed(0, 0, 4);
+    harness.hooks.agreed.store(false, Ordering::Relaxed);
+    harness.start();
+    let gates = harness.world.device_gates();
+    gates.pop.contended.store(1, Ordering::Release);
+    wait_for("the pop gate", || gates.pop.is_frozen());
+    let world = harness.world.clone();
+    world.break_tails.store(true, Ordering::Relaxed);
+    world.land_all.store(true, Ordering::Relaxed);
+    world.hide_tails.store(true, Ordering::Relaxed);
+    let (free, ready) = (world.device_free(0), world.device_ready(0));
+    let tail = free.tail.load(Ordering::Acquire);
+    let drained = || ready.head.load(Ordering::Acquire) == ready.tail.load(Ordering::Relaxed);
+    let device = &mut harness.device[0];
+    device.producers[0].2.left = 3;
+    assert!(device.step(0), "no buffer at the start");
+    wait_for("the publication in doubt", || free.tail.load(Ordering::Acquire) != tail);
+    for step in ["hand over", "take what is in doubt", "hand that over"] {
+        assert!(device.step(0), "{step}");
+        wait_for("the drain thread", drained);
+    }
+    assert!(!device.step(0) && gates.pop.contended.load(Ordering::Relaxed) == 1);
+    harness.hooks.agreed.store(true, Ordering::Relaxed);
+    let used_up = || gates.pop.contended.load(Ordering::Relaxed) == 0 && frozen(&gates) == (false, false);
+    wait_for("the signal to be used up", used_up);
+    world.heal();
+    let device = &mut harness.device[0];
+    wait_for("a buffer", || device.step(0));
+    assert!(device.step(0));
+    harness.stop();
+    harness.verify();
+}
+
 /// W16: a freeze word that could not be pushed is pushed again; the signal is cleared only once the gate is shut on the
 /// device (H15, H20).
 #[test]
@@ -272,11 +310,11 @@ fn instances_are_added_while_threads_run() {
     let mut harness = Harness::new(Plan { instances_per_queue: 3, known_instances: 1, ..common_mode() });
     harness.start();
     for number in 1..3 {
-        let instance = Instance { free: harness.world.host_free(number), kind: 0, queue: 0 };
+        let instance = Instance { free: harness.world.host_free(number), kind: 0, queue: 0, guess: false };
         assert_eq!(harness.profiler.add_instance(instance, 0), Ok(number));
         assert_eq!(harness.profiler.add_instance(instance, 0), Ok(number));
     }
-    let foreign = Instance { free: harness.world.host_free(0), kind: 7, queue: 0 };
+    let foreign = Instance { free: harness.world.host_free(0), kind: 7, queue: 0, guess: false };
     assert_eq!(harness.profiler.add_instance(foreign, 0), Err(Status::LANEPIPE_E_INVALID));
     harness.publish(50);
     harness.stop();

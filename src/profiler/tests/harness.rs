@@ -49,6 +49,7 @@ impl Harness {
             untracked: plan.compat,
             check_overlap: false,
             block_granularity: 1,
+            block_align: 1,
             logger: Logger::default(),
         });
         let pool = Arc::new(pool.unwrap());
@@ -64,6 +65,7 @@ impl Harness {
             free: world.host_free(number),
             kind: plan.kind_of(number),
             queue: if plan.compat { 0 } else { plan.queue_of(number) },
+            guess: false,
         };
         let kind = |_| KindConfig {
             buffer_size: BUFFER_SIZE,

@@ -36,7 +36,7 @@ fn a_free_queue_stays_with_its_owner_when_an_alias_is_turned_away() {
     let kind = || KindConfig { buffer_size: 64, batch_size: 1, warm_target: 0, max_buffers: 0 };
     let instances = Instances::new(MAX_INSTANCES, &[kind(), kind()], true).unwrap();
     for kind in 0..2 {
-        let instance = Instance { free: harness.world.host_free(0), kind, queue: 0 };
+        let instance = Instance { free: harness.world.host_free(0), kind, queue: 0, guess: false };
         assert_eq!(instances.add(instance, 0), Ok(kind));
     }
     let served = |index| instances.get(index).unwrap();
@@ -63,7 +63,7 @@ fn instances_that_several_threads_add_are_added_once() {
         let add = || {
             barrier.wait();
             for number in 0..INSTANCES {
-                let instance = Instance { free: harness.world.host_free(number), kind: number, queue: 0 };
+                let instance = Instance { free: harness.world.host_free(number), kind: number, queue: 0, guess: false };
                 assert_eq!(instances.add(instance, 64), Ok(number));
                 assert_eq!((instances.buffer_size(number), instances.slot_count(number)), (64, 4));
             }
@@ -78,7 +78,7 @@ fn a_size_that_is_told_later_counts() {
     let harness = Harness::new(Plan::default());
     let kind = KindConfig { buffer_size: 0, batch_size: 1, warm_target: 0, max_buffers: 0 };
     let instances = Instances::new(1, &[kind], false).unwrap();
-    let instance = Instance { free: harness.world.host_free(0), kind: 0, queue: 0 };
+    let instance = Instance { free: harness.world.host_free(0), kind: 0, queue: 0, guess: false };
     for (size, known) in [(0, 0), (64, 64), (128, 64)] {
         assert_eq!(instances.add(instance, size), Ok(0));
         assert_eq!(instances.buffer_size(0), known);
