@@ -76,3 +76,21 @@ pub(super) unsafe fn sized<'a, T: Sized32>(pointer: *const T) -> Result<&'a T, S
     // SAFETY: checked; the caller vouches for the rest.
     Ok(unsafe { &*pointer })
 }
+
+/// Writes a structure that starts with its size: checks it first, then asks `value`.
+///
+/// # Safety
+///
+/// `pointer` is null or writable for its `struct_size`.
+#[cfg(feature = "std")]
+pub(super) unsafe fn write_sized<T: Sized32>(
+    pointer: *mut T,
+    value: impl FnOnce() -> Result<T, Status>,
+) -> Result<(), Status> {
+    // SAFETY: forwarded.
+    unsafe { check_sized(pointer)? };
+    let value = value()?;
+    // SAFETY: checked; the caller vouches for the rest.
+    unsafe { pointer.write(value) };
+    Ok(())
+}

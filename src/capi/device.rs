@@ -1,6 +1,7 @@
 //! The device engine: the steps by which a lane hands full buffers to the host and takes empty ones. The caller writes its
 //! entries and keeps its states between the steps.
 
+use super::args::{Sized32, check, sized};
 use crate::device::view::{FreeView, GateView, RawHeads, ReadySlot, ReadyView};
 use crate::device::wait::{Clock, GateOutcome, Latch, Refused, Spent, Wait};
 use crate::layout::{Gate, RawWords64};
@@ -118,37 +119,10 @@ const _: () = {
 
 type Made<T> = Result<T, lanepipe_status_t>;
 
-/// Reads a structure that starts with its size.
-///
-/// # Safety
-///
-/// `pointer` is null or readable.
-#[inline(always)]
-unsafe fn read<T: Copy>(pointer: *const T) -> Made<T> {
-    if pointer.is_null() {
-        return Err(Status::LANEPIPE_E_NULL);
-    }
-    if !pointer.is_aligned() {
-        return Err(Status::LANEPIPE_E_MISALIGNED);
-    }
-    // SAFETY: aligned; every such structure starts with its size.
-    if unsafe { pointer.cast::<u32>().read() } as usize != size_of::<T>() {
-        return Err(Status::LANEPIPE_E_STRUCT_SIZE);
-    }
-    // SAFETY: has the size of the structure; the caller's contract.
-    Ok(unsafe { pointer.read() })
-}
-
-#[inline(always)]
-fn check<T>(pointer: *const T) -> Made<()> {
-    if pointer.is_null() {
-        Err(Status::LANEPIPE_E_NULL)
-    } else if pointer.is_aligned() {
-        Ok(())
-    } else {
-        Err(Status::LANEPIPE_E_MISALIGNED)
-    }
-}
+impl Sized32 for lanepipe_device_ready_t {}
+impl Sized32 for lanepipe_device_free_t {}
+impl Sized32 for lanepipe_device_gates_t {}
+impl Sized32 for lanepipe_device_wait_t {}
 
 /// # Safety
 ///
@@ -166,7 +140,7 @@ unsafe fn word(address: *mut u32) -> Made<RawWord32> {
 #[inline(always)]
 unsafe fn ready_view(ready: *const lanepipe_device_ready_t) -> Made<ReadyView<RawWord32>> {
     // SAFETY: the caller's contract.
-    let ready = unsafe { read(ready) }?;
+    let ready = unsafe { sized(ready) }?;
     // SAFETY: the caller's contract.
     let (head, tail) = unsafe { (word(ready.head)?, word(ready.tail)?) };
     ReadyView::new(head, tail, ready.size).ok_or(Status::LANEPIPE_E_INVALID)
@@ -178,7 +152,7 @@ unsafe fn ready_view(ready: *const lanepipe_device_ready_t) -> Made<ReadyView<Ra
 #[inline(always)]
 unsafe fn free_view(free: *const lanepipe_device_free_t) -> Made<FreeView<RawWord32, RawWords64>> {
     // SAFETY: the caller's contract.
-    let free = unsafe { read(free) }?;
+    let free = unsafe { sized(free) }?;
     // SAFETY: the caller's contract.
     let (head, tail) = unsafe { (word(free.head)?, word(free.tail)?) };
     check(free.slots)?;
@@ -196,7 +170,7 @@ unsafe fn gate_view(gates: *const lanepipe_device_gates_t) -> Made<Option<GateVi
         return Ok(None);
     }
     // SAFETY: the caller's contract.
-    let gates = unsafe { read(gates) }?;
+    let gates = unsafe { sized(gates) }?;
     // SAFETY: the caller's contract.
     let push = unsafe { Gate { freeze: word(gates.push_freeze)?, contended: word(gates.push_contended)? } };
     // SAFETY: the caller's contract.
@@ -212,10 +186,10 @@ unsafe fn gate_view(gates: *const lanepipe_device_gates_t) -> Made<Option<GateVi
 }
 
 /// The caller's clock.
-struct Callbacks {
-    context: *mut c_void,
-    now: unsafe extern "C" fn(*mut c_void) -> u64,
-    relax: lanepipe_device_relax_fn_t,
+pub(super) struct Callbacks {
+    pub(super) context: *mut c_void,
+    pub(super) now: unsafe extern "C" fn(*mut c_void) -> u64,
+    pub(super) relax: lanepipe_device_relax_fn_t,
 }
 
 impl Clock for Callbacks {
@@ -245,7 +219,7 @@ unsafe fn with_wait<R>(
     operation: impl FnOnce(&mut Wait<'_, Callbacks>) -> R,
 ) -> Made<R> {
     // SAFETY: the caller's contract.
-    let values = unsafe { read(wait) }?;
+    let values = *unsafe { sized(wait) }?;
     let Some(now) = values.now else { return Err(Status::LANEPIPE_E_NULL) };
     let (state, strikes) = (values.state % STRIKE, values.state / STRIKE);
     let spent = match state {

@@ -1,5 +1,6 @@
 //! The control thread's side of a staging ring. The core's side is `lanepipe/staging_ring.h`.
 
+use super::args::{Sized32, check, sized};
 use crate::device::staging::{Booked, Books, ControlSide, IdWidth, RawSlots, Refusal, SlotForm, clear};
 use crate::status::{Status, lanepipe_status_t};
 use core::ffi::c_void;
@@ -22,6 +23,8 @@ pub struct lanepipe_staging_ring_t {
     pub slots: *mut c_void,
 }
 
+impl Sized32 for lanepipe_staging_ring_t {}
+
 /// What became of a core's tasks: `collected + dropped + mismatch == total`. Owned by the control thread; counters wrap at
 /// 2^32.
 #[repr(C)]
@@ -43,18 +46,8 @@ pub struct lanepipe_staging_books_t {
 ///
 /// `ring` is null or readable, and describes slots as [`RawSlots::new`] needs them.
 unsafe fn view(ring: *const lanepipe_staging_ring_t) -> Result<(Option<RawSlots>, u32), Status> {
-    if ring.is_null() {
-        return Err(Status::LANEPIPE_E_NULL);
-    }
-    if !ring.is_aligned() {
-        return Err(Status::LANEPIPE_E_MISALIGNED);
-    }
-    // SAFETY: aligned and readable; every such structure starts with its size.
-    if unsafe { ring.cast::<u32>().read() } as usize != size_of::<lanepipe_staging_ring_t>() {
-        return Err(Status::LANEPIPE_E_STRUCT_SIZE);
-    }
-    // SAFETY: readable, and has the size.
-    let ring = unsafe { ring.read() };
+    // SAFETY: the caller's contract.
+    let ring = unsafe { sized(ring)? };
     let id_width = match ring.id_size {
         4 => IdWidth::W32,
         8 => IdWidth::W64,
@@ -113,11 +106,8 @@ pub unsafe extern "C" fn lanepipe_staging_ring_take(
         Ok(view) => view,
         Err(status) => return status,
     };
-    if books.is_null() {
-        return Status::LANEPIPE_E_NULL;
-    }
-    if !books.is_aligned() {
-        return Status::LANEPIPE_E_MISALIGNED;
+    if let Err(status) = check(books) {
+        return status;
     }
     // SAFETY: aligned; the caller's contract.
     let before = unsafe { books.read() };

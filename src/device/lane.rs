@@ -195,8 +195,27 @@ impl Region {
     }
 }
 
+/// A subsystem's value for one launch.
+pub trait Launch {
+    /// Its region; `None` while it is off.
+    fn region(&mut self) -> Option<&mut Region>;
+
+    /// Whether it has a region.
+    fn is_on(&mut self) -> bool {
+        self.region().is_some()
+    }
+
+    /// A wait takes at most `ticks` of the lanes' clock, not the architecture's 30 s; 0: one look. Before any thread records.
+    fn set_budget(&mut self, ticks: u64) {
+        if let Some(region) = self.region() {
+            region.budget = ticks;
+        }
+    }
+}
+
 /// Why records of one thread were lost, and what else went wrong; counted here because the shared counters have one number
 /// for all of it. Counters wrap.
+#[repr(C)]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Losses {
     /// Records of buffers that found no room in the ready queue in time.
@@ -230,6 +249,7 @@ impl Losses {
 }
 
 /// A control thread: the ready queue it fills, and its losses. One thread's.
+#[repr(C)]
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Thread {
     /// Index of its ready queue; below 0 or too large: it has none.

@@ -10,15 +10,18 @@
 //! | host's → `args_dump.A1` | completed payloads, Release | [`acknowledged`], Acquire | the host has read the payloads | `loom_args_dump_arena` |
 //!
 //! The number of published payloads needs no edge: the ready tail that covers the entry carries it (`device.R1`).
+//!
+//! Which arguments of a task are wanted stands in [`tables`].
 
 #[cfg(all(test, loom))]
 mod loom_tests;
 mod payload;
+pub mod tables;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
 use super::engine::{Engine, Flushed, Switched};
-use super::lane::{At, Form, Lane, Region, StateLayout, Thread};
+use super::lane::{At, Form, Lane, Launch, Region, StateLayout, Thread};
 use super::module::Module;
 use super::wait::{Clock, Wait};
 use crate::layout::runtime::common::{ArgsDumpInfo, ArgsDumpRecord, DumpBufferState, DumpMetaBuffer};
@@ -212,6 +215,12 @@ impl<A: DumpArch> ArgsDump<A> {
     pub fn flush(&self, thread: &mut Thread, clock: &mut impl Clock) -> Option<Flushed> {
         let mut lane = self.lane(thread)?;
         Some(lane.flush(clock))
+    }
+}
+
+impl<A: DumpArch> Launch for ArgsDump<A> {
+    fn region(&mut self) -> Option<&mut Region> {
+        self.region.as_mut()
     }
 }
 

@@ -8,7 +8,7 @@
 mod tests;
 
 use super::engine::{Engine, Flushed};
-use super::lane::{At, Form, Lane, Region, StateLayout, Thread};
+use super::lane::{At, Form, Lane, Launch, Region, StateLayout, Thread};
 use super::module::Module;
 use super::wait::Clock;
 use crate::layout::runtime::common::{DepGenBuffer, DepGenBufferState, DepGenOverflowRecord, DepGenRecord};
@@ -185,6 +185,12 @@ impl<A: Arch> DepGen<A> {
     /// The end of a launch, whether the subsystem was on or not: off.
     pub fn finalize(&mut self) {
         *self = Self::off();
+    }
+}
+
+impl<A: Arch> Launch for DepGen<A> {
+    fn region(&mut self) -> Option<&mut Region> {
+        self.region.as_mut()
     }
 }
 

@@ -12,7 +12,7 @@ pub mod registers;
 mod tests;
 
 use super::engine::{Engine, Flushed, Recorded};
-use super::lane::{At, Form, Lane, Region, StateLayout, Thread};
+use super::lane::{At, Form, Lane, Launch, Region, StateLayout, Thread};
 use super::staging::{ControlSide, IdWidth, RawSlots, SlotForm, clear};
 use super::wait::Clock;
 use crate::layout::runtime::{A2a3, A5, Arch, HeaderLayout, a2a3, a5, constants};
@@ -40,16 +40,20 @@ pub trait PmuArch: Arch + registers::Programs {
     const STATE: StateLayout;
     /// Where it holds the address of the core's staging ring, if cores have one.
     const RING: Option<usize>;
+    /// Where the header holds the type of the events, in bytes.
+    const EVENT_TYPE: usize;
 }
 
 impl PmuArch for A2a3 {
     const STATE: StateLayout = state!(a2a3);
     const RING: Option<usize> = None;
+    const EVENT_TYPE: usize = offset_of!(a2a3::PmuDataHeader, event_type);
 }
 
 impl PmuArch for A5 {
     const STATE: StateLayout = state!(a5);
     const RING: Option<usize> = Some(offset_of!(a5::PmuBufferState, aicore_ring_ptr));
+    const EVENT_TYPE: usize = offset_of!(a5::PmuDataHeader, event_type);
 }
 
 /// The stream of counters.
@@ -144,6 +148,11 @@ impl<A: PmuArch> Pmu<A> {
         pmu
     }
 
+    /// Type of the events that the host wants, as it set it before [`Pmu::init`]. `None` while off.
+    pub fn event_type(&self) -> Option<u32> {
+        Some(self.region.as_ref()?.header().at(A::EVENT_TYPE).load32())
+    }
+
     fn lane<'a>(&'a self, thread: &'a mut Thread, core: i32) -> Option<Lane<'a, PmuForm<A>>> {
         let region = self.region.as_ref()?;
         let core = u32::try_from(core).ok().filter(|core| *core < self.cores)?;
@@ -167,6 +176,12 @@ impl<A: PmuArch> Pmu<A> {
             fill(record);
         });
         recorded.into()
+    }
+}
+
+impl<A: PmuArch> Launch for Pmu<A> {
+    fn region(&mut self) -> Option<&mut Region> {
+        self.region.as_mut()
     }
 }
 

@@ -11,6 +11,7 @@ pub trait Registers {
 }
 
 /// A core, and what its control registers held before they were programmed. The thread that owns it.
+#[repr(C)]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Core {
     /// Number of the core.
@@ -18,7 +19,8 @@ pub struct Core {
     /// Its register base; 0: it has none.
     pub base: u64,
     saved: [u32; 2],
-    programmed: bool,
+    /// 1 between [`Core::program`] and [`Core::restore`].
+    programmed: u32,
 }
 
 /// Which registers an architecture has.
@@ -96,14 +98,15 @@ pub(super) fn cycles<A: Programs>(registers: &mut impl Registers, core: &Core) -
 impl Core {
     /// Core `index` with its registers at `base`; 0: it has none.
     pub const fn new(index: i32, base: u64) -> Self {
-        Self { index, base, saved: [0; 2], programmed: false }
+        Self { index, base, saved: [0; 2], programmed: 0 }
     }
 
     /// Selects the events of `event_type` (of the default type if it is unknown), clears the counters by reading them, opens
-    /// the whole range of cycles and switches the counters on. Without registers nothing happens.
-    pub fn program<A: Programs>(&mut self, registers: &mut impl Registers, event_type: u32) {
-        if self.base == 0 {
-            return;
+    /// the whole range of cycles and switches the counters on. False, and nothing happens, without registers, and before
+    /// [`Core::restore`] if it is programmed: its control registers do not hold what is to be put back.
+    pub fn program<A: Programs>(&mut self, registers: &mut impl Registers, event_type: u32) -> bool {
+        if self.base == 0 || self.programmed != 0 {
+            return false;
         }
         let events = A::events(event_type).or(A::events(constants::PMU_EVENT_TYPE_DEFAULT)).unwrap_or(&[]);
         for (offset, event) in A::SELECTORS.iter().zip(events) {
@@ -121,12 +124,13 @@ impl Core {
         for (offset, value) in A::CONTROLS {
             registers.write(self.base, *offset, *value);
         }
-        self.programmed = true;
+        self.programmed = 1;
+        true
     }
 
     /// Puts the control registers back. Nothing before [`Core::program`], and once after it. Before the core is told to exit.
     pub fn restore<A: Programs>(&mut self, registers: &mut impl Registers) {
-        if core::mem::take(&mut self.programmed) {
+        if core::mem::take(&mut self.programmed) != 0 {
             for ((offset, _), saved) in A::CONTROLS.iter().zip(self.saved) {
                 registers.write(self.base, *offset, saved);
             }

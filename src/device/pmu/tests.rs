@@ -293,7 +293,7 @@ fn registers_are_programmed_and_restored() {
         }
         core.restore::<A>(&mut file);
         assert!(file.log.is_empty());
-        core.program::<A>(&mut file, 99);
+        assert!(core.program::<A>(&mut file, 99));
         let events = A::events(2).unwrap();
         let wanted: Vec<_> = (A::SELECTORS.iter().zip(events).map(|(offset, event)| (*offset, Some(*event))))
             .chain(A::COUNTERS.iter().chain(&A::TOTAL).map(|offset| (*offset, None)))
@@ -303,12 +303,14 @@ fn registers_are_programmed_and_restored() {
             .collect();
         assert_eq!(file.log, wanted);
         file.log.clear();
+        assert!(!core.program::<A>(&mut file, 1));
+        assert!(file.log.is_empty());
         core.restore::<A>(&mut file);
         core.restore::<A>(&mut file);
         assert_eq!(file.log, A::CONTROLS.iter().map(|(offset, _)| (*offset, Some(0x55))).collect::<Vec<_>>());
         let mut bare = Core::new(0, 0);
         file.log.clear();
-        bare.program::<A>(&mut file, 2);
+        assert!(!bare.program::<A>(&mut file, 2));
         bare.restore::<A>(&mut file);
         assert!(file.log.is_empty());
     }

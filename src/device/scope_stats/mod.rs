@@ -7,7 +7,7 @@
 mod tests;
 
 use super::engine::{Engine, Flushed, Recorded};
-use super::lane::{At, Form, Lane, Region, StateLayout, Thread};
+use super::lane::{At, Form, Lane, Launch, Region, StateLayout, Thread};
 use super::module::Module;
 use super::wait::Clock;
 use crate::layout::runtime::common::{ScopeStatsBuffer, ScopeStatsBufferState, ScopeStatsRecord};
@@ -170,6 +170,11 @@ impl<'s, A: ScopeArch> ScopeStats<'s, A> {
         self.enabled = enabled && self.region.is_some();
     }
 
+    /// Whether scopes are recorded.
+    pub fn is_enabled(&self) -> bool {
+        self.enabled
+    }
+
     /// The orchestrator's ready queue.
     pub fn set_orch_thread_idx(&mut self, index: i32) {
         self.thread.index = index;
@@ -312,6 +317,12 @@ impl<'s, A: ScopeArch> ScopeStats<'s, A> {
         self.capacity(4)?.store32(1);
         wmb();
         self.flush(clock)
+    }
+}
+
+impl<A: ScopeArch> Launch for ScopeStats<'_, A> {
+    fn region(&mut self) -> Option<&mut Region> {
+        self.region.as_mut()
     }
 }
 

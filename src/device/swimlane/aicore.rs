@@ -20,14 +20,18 @@ use super::super::module::Module;
 use super::super::wait::{Clock, Refused, Wait};
 use super::head::{ActiveHead, CAPACITY};
 use super::{Swimlane, SwimlaneArch, TaskPool};
-use crate::layout::runtime::common::{ChipSwimlaneActiveHead, ChipSwimlaneAicoreTaskBuffer};
+use crate::layout::runtime::A2a3;
+use crate::layout::runtime::common::{
+    ChipSwimlaneActiveHead, ChipSwimlaneAicoreTaskBuffer, ChipSwimlaneAicoreTaskRecord,
+};
 use crate::sync::barrier::wmb;
 use crate::sync::{RawWord32, RawWord64};
 use core::mem::offset_of;
 
 /// Deferred buffers of a core: a rotation waits until one of them was published.
-const DEFERRED: usize = 3;
+pub const DEFERRED: usize = 3;
 
+#[repr(C)]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Deferred {
     address: u64,
@@ -37,6 +41,7 @@ struct Deferred {
 }
 
 /// A core's stream as its control thread keeps it. Made anew for each run, by [`Core::new`].
+#[repr(C)]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Core {
     /// Number of the core.
@@ -92,6 +97,57 @@ pub(super) fn head_of(state: At) -> ActiveHead<RawWord32, RawWord64> {
         seq: state.at(offset_of!(ChipSwimlaneActiveHead, current_buf_seq)).word32(),
     }
 }
+
+/// The head at `address`, which a rotation table names; `None` for 0 and for an address that is none.
+///
+/// # Safety
+///
+/// `address` is 0 or that of a head of a region that is in use.
+pub unsafe fn head_at(address: u64) -> Option<ActiveHead<RawWord32, RawWord64>> {
+    let is_head = address != 0 && address.is_multiple_of(align_of::<ChipSwimlaneActiveHead>() as u64);
+    is_head.then(|| head_of(At(address as usize)))
+}
+
+/// A task as its core saw it. Times in ticks of the core's counter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AicoreTask {
+    /// Identity of the task.
+    pub token: u64,
+    /// What joins it with the control thread's record.
+    pub reg_task_id: u32,
+    /// When the core saw the dispatch.
+    pub receive_time: u64,
+    /// Begin; not 0.
+    pub start_time: u64,
+    /// End.
+    pub end_time: u64,
+}
+
+/// Address of record `slot` of `buffer`, as [`CoreLocal::reserve`](super::head::CoreLocal::reserve) gives them.
+pub fn record_at(buffer: u64, slot: u32) -> u64 {
+    Lane::<TaskPool<A2a3, 3>>::record(buffer, slot).0 as u64
+}
+
+/// Writes the record at an address of [`record_at`]. The core, after it told that the task is finished and before it
+/// acknowledges the next one.
+///
+/// # Safety
+///
+/// The record was reserved in this run and not committed yet.
+pub unsafe fn commit(record: u64, task: &AicoreTask) {
+    let record = At(record as usize);
+    record.at(offset_of!(ChipSwimlaneAicoreTaskRecord, start_time)).write([task.start_time, task.end_time, task.token]);
+    let waited = task.start_time.wrapping_sub(task.receive_time) as u32;
+    record.at(offset_of!(ChipSwimlaneAicoreTaskRecord, reg_task_id)).write([task.reg_task_id, waited]);
+    wmb();
+}
+
+// Fields of a record that are written together lie together.
+const _: () = {
+    assert!(offset_of!(ChipSwimlaneAicoreTaskRecord, start_time) == 0);
+    assert!(offset_of!(ChipSwimlaneAicoreTaskRecord, task_token_raw) == 16);
+    assert!(offset_of!(ChipSwimlaneAicoreTaskRecord, receive_to_start_cycles) == 28);
+};
 
 fn reset_count(buffer: u64, count: u32) {
     At(buffer as usize).at(offset_of!(ChipSwimlaneAicoreTaskBuffer, count)).store32(count);

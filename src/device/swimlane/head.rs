@@ -39,6 +39,7 @@ impl<W: Word32, D: Word64> ActiveHead<W, D> {
 }
 
 /// What a core keeps: the twin of the core's code, for simulation. One thread.
+#[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CoreLocal {
     cached: u64,

@@ -26,7 +26,7 @@ mod loom_tests;
 mod tests;
 
 use super::engine::{Engine, Flushed, Recorded};
-use super::lane::{At, Form, Lane, Region, StateLayout, Thread};
+use super::lane::{At, Form, Lane, Launch, Region, StateLayout, Thread};
 use super::module::Module;
 use super::wait::Clock;
 use crate::layout::runtime::common::*;
@@ -228,9 +228,10 @@ impl<A: SwimlaneArch> Swimlane<A> {
     }
 
     /// Opens the phases: `sched_threads` pools, at most as many as there are control threads, and `orch_threads`, at most
-    /// one; takes the first buffer of each. Never waits. Before any thread records.
-    pub fn init_phases(&mut self, sched_threads: u32, orch_threads: u32, clock: &mut impl Clock) {
-        let Some(header) = self.region.as_ref().map(Region::header) else { return };
+    /// one; takes the first buffer of each. Never waits. Before any thread records. False, and nothing happens, while off and
+    /// if they are open: the buffers that they have would be lost.
+    pub fn init_phases(&mut self, sched_threads: u32, orch_threads: u32, clock: &mut impl Clock) -> bool {
+        let (Some(header), false) = (self.region.as_ref().map(Region::header), self.has_phases) else { return false };
         header.at(A::WORDS[1]).store32(sched_threads);
         header.at(A::WORDS[2]).store32(orch_threads);
         header.at(A::WORDS[3]).store32(0);
@@ -253,6 +254,7 @@ impl<A: SwimlaneArch> Swimlane<A> {
             Engine::new(&mut lane, clock).init(state);
         }
         wmb();
+        true
     }
 
     /// One of `CHIP_SWIMLANE_LEVEL_*`, as the host set it before [`Swimlane::init`]; 0 while off.
@@ -402,6 +404,12 @@ impl<A: SwimlaneArch> Swimlane<A> {
     pub fn flush_orch_phases(&self, thread: &mut Thread, clock: &mut impl Clock) -> Option<Flushed> {
         let mut lane = self.orch_lane(thread)?;
         Some(lane.flush(clock))
+    }
+}
+
+impl<A: SwimlaneArch> Launch for Swimlane<A> {
+    fn region(&mut self) -> Option<&mut Region> {
+        self.region.as_mut()
     }
 }
 

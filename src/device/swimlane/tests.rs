@@ -86,7 +86,8 @@ fn phases() {
     let mut swimlane = rig.init(&mut clock);
     let (mut thread, mut orch) = (Thread::new(3), Thread::new(4));
     assert_eq!(swimlane.record_sched_phase(&mut thread, &mut clock, &phase(1)), Outcome::Ignored);
-    swimlane.init_phases(4, 1, &mut clock);
+    assert!(swimlane.init_phases(4, 1, &mut clock));
+    assert!(!swimlane.init_phases(1, 0, &mut clock));
     assert_eq!((books::<Sched>(rig.state::<Sched>(3)), clock.relaxed), ((0, 0), 0));
     assert_eq!(swimlane.record_sched_phase(&mut thread, &mut clock, &phase(1)), Outcome::Written);
     let dummy = SchedPhase::of_task(SCHED_PHASE_DUMMY_TASK, 9, 9, 2, 0xA_0000_000B, 1);
