@@ -14,12 +14,15 @@
 //! | [`event`] | event count on a futex (`std`) |
 //! | [`pool`] | lanes, blocks, address map, ledger, audit (`std`) |
 //! | [`profiler`] | drain, sentinel, replenish, collect, start and stop (`std`) |
+//! | [`collector`] | the host half of a subsystem: region, buffers, records, books (`std`) |
 //! | [`capi`] | the C ABI |
 //!
 //! Feature `std` (default) is the host library; without it the crate is `no_std`, allocation-free and panic-free.
 #![cfg_attr(not(any(feature = "std", test)), no_std)]
 
 pub mod capi;
+#[cfg(feature = "std")]
+pub mod collector;
 pub mod device;
 #[cfg(feature = "std")]
 pub mod event;

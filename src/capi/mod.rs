@@ -3,7 +3,7 @@
 // Names of the C interface keep their C spelling.
 #![allow(non_camel_case_types)]
 
-#[cfg(feature = "std")]
+mod arch;
 mod args;
 #[cfg(feature = "std")]
 mod backpressure;
@@ -29,5 +29,10 @@ mod staging;
 mod status;
 #[cfg(feature = "std")]
 mod steps;
+mod subsystem;
 mod version;
 mod wait_list;
+
+// After what it is made of, as the header has it: the empty line keeps rustfmt from sorting it in.
+#[cfg(feature = "std")]
+mod collector;
