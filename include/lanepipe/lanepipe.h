@@ -24,6 +24,12 @@
 #endif
 
 
+// Architecture a2a3.
+#define LANEPIPE_ARCH_A2A3 0
+
+// Architecture a5.
+#define LANEPIPE_ARCH_A5 1
+
 // `lanepipe_device_wait_t::state`: nothing was waited for yet.
 #define LANEPIPE_DEVICE_WAIT_FRESH 0
 
@@ -250,6 +256,75 @@
 #define LANEPIPE_STEP_REFRESH 1
 #endif
 
+// `lanepipe_device_region_t::budget`: 30 s of the architecture's counter.
+#define LANEPIPE_DEVICE_BUDGET_OF_ARCH UINT64_MAX
+
+// `lanepipe_dep_gen_submit_t::flags`: submitted in a manual scope.
+#define LANEPIPE_DEP_GEN_MANUAL_SCOPE 1
+
+// `lanepipe_dep_gen_submit_t::flags`: dispatched early.
+#define LANEPIPE_DEP_GEN_EARLY_DISPATCH 2
+
+// Words of `lanepipe_args_dump_tables_t`.
+#define LANEPIPE_ARGS_DUMP_TABLES_WORDS 294920
+
+// Tasks of each of its tables.
+#define LANEPIPE_ARGS_DUMP_TABLES_TASKS 32768
+
+// Most scalars of a task.
+#define LANEPIPE_ARGS_DUMP_MAX_SCALARS 32
+
+// A task of a matrix core.
+#define LANEPIPE_CORE_TYPE_AIC 0
+
+// A task of a vector core.
+#define LANEPIPE_CORE_TYPE_AIV 1
+
+// The end of a heap that allocates.
+#define LANEPIPE_HEAP_SIDE_ALLOC 0
+
+// The end of a heap that reclaims.
+#define LANEPIPE_HEAP_SIDE_RECLAIM 1
+
+// `lanepipe_swimlane_sched_phase_t::kind`: completions were looked for.
+#define LANEPIPE_SCHED_PHASE_COMPLETE 0
+
+// Tasks were dispatched.
+#define LANEPIPE_SCHED_PHASE_DISPATCH 1
+
+// Tasks were released.
+#define LANEPIPE_SCHED_PHASE_RELEASE 2
+
+// Dummy tasks were dealt with.
+#define LANEPIPE_SCHED_PHASE_DUMMY 4
+
+// Tasks were dispatched early.
+#define LANEPIPE_SCHED_PHASE_EARLY_DISPATCH 5
+
+// Dependencies were resolved.
+#define LANEPIPE_SCHED_PHASE_RESOLVE 6
+
+// A task that no core runs is complete.
+#define LANEPIPE_SCHED_PHASE_DUMMY_TASK 7
+
+// Work was drained.
+#define LANEPIPE_SCHED_PHASE_DRAIN 8
+
+// Preparation of a drain.
+#define LANEPIPE_SCHED_PHASE_DRAIN_PREPARE 9
+
+// Publication of a drain.
+#define LANEPIPE_SCHED_PHASE_DRAIN_PUBLISH 10
+
+// Asynchronous completions were polled.
+#define LANEPIPE_SCHED_PHASE_ASYNC_POLL 11
+
+// A task was skipped by its predicate.
+#define LANEPIPE_SCHED_PHASE_PREDICATED_SKIP 12
+
+// A graph was prepared.
+#define LANEPIPE_SCHED_PHASE_GRAPH_PREPARE 13
+
 // Version of the binary interface. Grows with every change that breaks a caller compiled earlier; it is the number in
 // the shared library's SONAME.
 #define LANEPIPE_ABI_VERSION 0
@@ -302,6 +377,96 @@
 
 // A condition could not be registered, or a message makes no sense.
 #define LANEPIPE_WAIT_ERROR_REGISTRATION 103
+
+#if defined(LANEPIPE_HOST)
+// Subsystem: tasks and phases. Its kinds are `LANEPIPE_KIND_*`; every other subsystem has one kind, 0.
+#define LANEPIPE_SUBSYSTEM_SWIMLANE 0
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Subsystem: performance counters; an instance per core.
+#define LANEPIPE_SUBSYSTEM_PMU 1
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Subsystem: submits and their dependencies; one instance.
+#define LANEPIPE_SUBSYSTEM_DEP_GEN 2
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Subsystem: arguments and their contents; an instance per scheduler thread.
+#define LANEPIPE_SUBSYSTEM_ARGS_DUMP 3
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Subsystem: scopes; one instance.
+#define LANEPIPE_SUBSYSTEM_SCOPE_STATS 4
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Kind of the swimlane: tasks as the control thread saw them; an instance per core.
+#define LANEPIPE_KIND_AICPU_TASK 0
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Kind of the swimlane: phases of a scheduler; an instance per scheduler thread, from level 3 on.
+#define LANEPIPE_KIND_SCHED_PHASE 1
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Kind of the swimlane: phases of the orchestrator; one instance, from level 3 on.
+#define LANEPIPE_KIND_ORCH_PHASE 2
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Kind of the swimlane: tasks as the core saw them; an instance per core.
+#define LANEPIPE_KIND_AICORE_TASK 3
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Largest arena of one thread in bytes.
+#define LANEPIPE_COLLECTOR_MAX_ARENA 4294967296
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Most buffers of one instance.
+#define LANEPIPE_COLLECTOR_MAX_BUFFERS (1 << 12)
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Collector flag: the replenish thread polls device words too, and there is no sentinel thread.
+#define LANEPIPE_COLLECTOR_MERGED_SENTINEL 1
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Flag of records: of a buffer that the device never handed over, or that was left in a ready queue.
+#define LANEPIPE_RECORDS_RECOVERED 1
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Verdict: the layout has no total to compare with.
+#define LANEPIPE_BOOKS_NONE 0
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Verdict: everything is accounted for.
+#define LANEPIPE_BOOKS_BALANCED 1
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Verdict: of one instance at least, something is not.
+#define LANEPIPE_BOOKS_UNBALANCED 2
+#endif
+
+#if defined(LANEPIPE_HOST)
+// As a kind argument: the sum over all kinds.
+#define LANEPIPE_ALL_KINDS UINT32_MAX
+#endif
+
+#if defined(LANEPIPE_HOST)
+// As an instance argument: the sum over all instances.
+#define LANEPIPE_ALL_INSTANCES UINT32_MAX
+#endif
 
 // Outcome of every call. 0 is success, positive values are normal outcomes, negative ones misuse or failure. Numbers
 // are fixed for ever; new ones are only added.
@@ -378,6 +543,11 @@ typedef enum lanepipe_status_t lanepipe_status_t;
 typedef int32_t lanepipe_status_t;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
+
+#if defined(LANEPIPE_HOST)
+// A collector. Opaque.
+typedef struct lanepipe_collector_t lanepipe_collector_t;
+#endif
 
 // A completion mailbox in memory of the caller, with the layout of the C++ runtime's `AICoreCompletionMailbox`. Opaque.
 typedef struct lanepipe_mailbox_t lanepipe_mailbox_t;
@@ -1146,6 +1316,259 @@ typedef struct lanepipe_staging_books_t {
     uint32_t mismatch;
 } lanepipe_staging_books_t;
 
+// What a core keeps of its stream, with the layout of the C++ runtime's `ChipSwimlaneAicoreLocalState`. Made by
+// `lanepipe_swimlane_aicore_init`; the core's.
+typedef struct lanepipe_swimlane_aicore_t {
+    // Buffer that it fills; 0: none.
+    uint64_t cached_buf;
+    // Its sequence number.
+    uint32_t cached_buf_seq;
+    // Records that are reserved in it.
+    uint32_t slot_within_buf;
+} lanepipe_swimlane_aicore_t;
+
+// The arguments of one launch. Memory of the caller, 8-aligned; all zero: off. Shared by the control threads.
+typedef struct lanepipe_args_dump_t {
+    // Not for the caller.
+    uint64_t words[16];
+} lanepipe_args_dump_t;
+
+// A subsystem's region for one launch. Read by the init calls only.
+typedef struct lanepipe_device_region_t {
+    // `sizeof(lanepipe_device_region_t)`.
+    uint32_t struct_size;
+    // `LANEPIPE_ARCH_*`.
+    uint32_t arch;
+    // Address of the region's header, 64-aligned; 0: the subsystem is off.
+    uint64_t base;
+    // Most ticks of the threads' clocks that one wait takes; 0: one look; `LANEPIPE_DEVICE_BUDGET_OF_ARCH`.
+    uint64_t budget;
+} lanepipe_device_region_t;
+
+// Why a thread lost records, and what else went wrong. Counters wrap at 2^32.
+typedef struct lanepipe_device_losses_t {
+    // Records of buffers that found no room in the ready queue in time.
+    uint32_t no_room;
+    // Records of buffers that were not offered because the host is taken for dead.
+    uint32_t host_gone;
+    // Records of buffers for which there is no ready queue: the thread's index is out of range.
+    uint32_t no_queue;
+    // Records for which there was no buffer.
+    uint32_t no_buffer;
+    // Records refused before they had a buffer: no index of the orchestrator, no room in the arena, no staging ring.
+    uint32_t refused;
+    // Records that were shortened. They are not lost.
+    uint32_t truncated;
+    // Publications that the push gate did not let go on in time. Nothing is lost.
+    uint32_t gate_timeouts;
+    // Slots of free queues that held no buffer. Nothing is lost.
+    uint32_t null_slots;
+} lanepipe_device_losses_t;
+
+// A control thread in one subsystem. Filled by the caller for each launch; used by that thread only.
+typedef struct lanepipe_device_thread_t {
+    // `sizeof(lanepipe_device_thread_t)`.
+    uint32_t struct_size;
+    // Index of its ready queue; below 0: it has none yet.
+    int32_t index;
+    // Zero at first; counted by the calls.
+    struct lanepipe_device_losses_t losses;
+    // Passed to the functions.
+    void *context;
+    // The clock; read only while something is waited for. Not null. Called while the thread object is lent to the call: it
+    // neither reads nor writes the object, and makes no call with it.
+    lanepipe_device_now_fn_t now;
+    // Called once between two looks; null: a hint to the processor. As for `now`, the thread object is not for it.
+    lanepipe_device_relax_fn_t relax;
+} lanepipe_device_thread_t;
+
+// An argument, with the layout of the C++ runtime's `ArgsDumpInfo`. Read during the call only.
+typedef struct lanepipe_args_dump_info_t {
+    // Identity of the task.
+    uint64_t task_id;
+    // 0 input, 1 output, 2 both.
+    uint8_t role;
+    // 0 before the dispatch, 1 after the completion.
+    uint8_t stage;
+    // Type of the elements.
+    uint8_t dtype;
+    // Dimensions; the first five are looked at.
+    uint8_t ndims;
+    // Number of the argument.
+    uint32_t arg_index;
+    // Address of a tensor's elements.
+    uint64_t buffer_addr;
+    // Bits of a scalar.
+    uint64_t scalar_value;
+    // Functions of the task.
+    int32_t func_ids[3];
+    // How many of them there are.
+    int32_t func_count;
+    // 0 tensor, 1 scalar.
+    uint8_t kind;
+    // Stored as they are.
+    uint8_t flags;
+    // Whether level 3 stores the contents.
+    uint8_t capture_payload;
+    // Not looked at.
+    uint8_t pad[5];
+    // First element, in elements from `buffer_addr`.
+    uint64_t start_offset;
+    // Elements per dimension.
+    uint32_t shapes[5];
+    // Elements from one to the next, per dimension.
+    uint32_t strides[5];
+} lanepipe_args_dump_info_t;
+
+// The submits of one launch. Memory of the caller, 8-aligned; all zero: off. The orchestrator's.
+typedef struct lanepipe_dep_gen_t {
+    // Not for the caller.
+    uint64_t words[24];
+} lanepipe_dep_gen_t;
+
+// A submit. Read during the call only.
+typedef struct lanepipe_dep_gen_submit_t {
+    // `sizeof(lanepipe_dep_gen_submit_t)`.
+    uint32_t struct_size;
+    // `LANEPIPE_DEP_GEN_*`.
+    uint32_t flags;
+    // Identity of the task.
+    uint64_t task_id;
+    // `tensor_count` pointers to 128 bytes each; a null one, and all of a null array, are stored as zeros.
+    const void *const *tensors;
+    // `tensor_count` bytes; null: the record's bytes stay as they are.
+    const uint8_t *arg_types;
+    // `dep_count` ids of tasks; null: none.
+    const uint64_t *deps;
+    // Three kernels; null: stored as -1 each.
+    const int32_t *kernel_ids;
+    // Tensors; below 0: none, at most 32 are stored.
+    int32_t tensor_count;
+    // Dependencies; below 0: none.
+    int32_t dep_count;
+    // Blocks; below 1 is stored as 1.
+    int32_t block_num;
+    // Must be 0.
+    uint32_t reserved;
+} lanepipe_dep_gen_submit_t;
+
+// Masks of arguments and types of scalars of as many tasks as `LANEPIPE_ARGS_DUMP_TABLES_TASKS`. Memory of the caller (2.3 MB, for
+// instance a static object), all zero at first, and zeroed again after a launch that died inside of
+// `lanepipe_args_dump_tables_begin`; shared by all threads.
+typedef struct lanepipe_args_dump_tables_t {
+    // Not for the caller.
+    uint64_t words[LANEPIPE_ARGS_DUMP_TABLES_WORDS];
+} lanepipe_args_dump_tables_t;
+
+// The counters of one launch. Memory of the caller, 8-aligned; all zero: off. Shared by the control threads.
+typedef struct lanepipe_pmu_t {
+    // Not for the caller.
+    uint64_t words[16];
+} lanepipe_pmu_t;
+
+// A core whose counters are programmed. Made by `lanepipe_pmu_core_init`; used by the control thread that owns the core.
+typedef struct lanepipe_pmu_core_t {
+    // Number of the core.
+    int32_t index;
+    // Not for the caller.
+    uint32_t reserved;
+    // Its register base; 0: it has none.
+    uint64_t base;
+    // Not for the caller.
+    uint64_t words[2];
+} lanepipe_pmu_core_t;
+
+// Reads the register `offset` bytes behind `base`.
+typedef uint32_t (*lanepipe_pmu_read_fn_t)(void *context, uint64_t base, uint32_t offset);
+
+// Writes it.
+typedef void (*lanepipe_pmu_write_fn_t)(void *context, uint64_t base, uint32_t offset, uint32_t value);
+
+// Access to registers. Both functions are given.
+typedef struct lanepipe_pmu_registers_t {
+    // `sizeof(lanepipe_pmu_registers_t)`.
+    uint32_t struct_size;
+    // Must be 0.
+    uint32_t reserved;
+    // Passed to the functions.
+    void *context;
+    // Reads.
+    lanepipe_pmu_read_fn_t read;
+    // Writes.
+    lanepipe_pmu_write_fn_t write;
+} lanepipe_pmu_registers_t;
+
+// The scopes of one launch. Memory of the caller, 8-aligned; all zero: off. The orchestrator's.
+typedef struct lanepipe_scope_stats_t {
+    // Not for the caller.
+    uint64_t words[272];
+} lanepipe_scope_stats_t;
+
+// What a scope's begin or end reports. Read during the call only.
+typedef struct lanepipe_scope_sample_t {
+    // `sizeof(lanepipe_scope_sample_t)`.
+    uint32_t struct_size;
+    // Ring of the scope; heap positions of another than 0 to 3 are stored as they are.
+    int32_t ring_id;
+    // First task.
+    int32_t task_start;
+    // End of the tasks.
+    int32_t task_end;
+    // Offset in the heap up to which memory is reclaimed, in bytes.
+    uint64_t heap_start;
+    // Offset in the heap up to which memory is allocated, in bytes.
+    uint64_t heap_end;
+    // First entry of the dependency pool.
+    int32_t dep_pool_start;
+    // End of its entries.
+    int32_t dep_pool_end;
+    // Entries of the tensor map in use.
+    int32_t tensormap_used;
+    // Not looked at.
+    uint32_t reserved;
+} lanepipe_scope_sample_t;
+
+// The swimlane of one launch. Memory of the caller, 8-aligned; all zero: off. Shared by the control threads.
+typedef struct lanepipe_swimlane_t {
+    // Not for the caller.
+    uint64_t words[16];
+} lanepipe_swimlane_t;
+
+// A core's own stream as its control thread keeps it, with the buffers that wait for the core's next acknowledgement. Made by
+// `lanepipe_swimlane_core_init`; used by the control thread that owns the core.
+typedef struct lanepipe_swimlane_core_t {
+    // Number of the core.
+    int32_t index;
+    // Not for the caller.
+    uint32_t reserved;
+    // Not for the caller.
+    uint64_t words[11];
+} lanepipe_swimlane_core_t;
+
+// A phase of a scheduler thread. Times in ticks of the control processors' counter. Read during the call only.
+typedef struct lanepipe_swimlane_sched_phase_t {
+    // `sizeof(lanepipe_swimlane_sched_phase_t)`.
+    uint32_t struct_size;
+    // `LANEPIPE_SCHED_PHASE_*`.
+    uint32_t kind;
+    // Begin.
+    uint64_t start_time;
+    // End.
+    uint64_t end_time;
+    // Round of the scheduler's loop.
+    uint32_t loop_iter;
+    // Tasks that it dealt with.
+    uint32_t tasks_processed;
+    // Hits and misses, or the low and the high half of a task's id.
+    uint32_t data[2];
+    // Depths of the shared queues at the begin.
+    int16_t shared_at_start[3];
+    // And at the end.
+    int16_t shared_at_end[3];
+    // Not looked at.
+    uint32_t reserved;
+} lanepipe_swimlane_sched_phase_t;
+
 // Completes the task whose slot state is at `slot`. 0, or an error code, after which the task stays. `*stream_done` is 0
 // before and says how many host tasks that completed. Runs under the list's lock.
 typedef int32_t (*lanepipe_wait_complete_fn_t)(void *context, void *slot, int32_t thread, int32_t *stream_done);
@@ -1256,6 +1679,192 @@ typedef struct lanepipe_wait_info_t {
     // Refused attempts, as producers counted them in the list.
     uint64_t skipped;
 } lanepipe_wait_info_t;
+
+#if defined(LANEPIPE_HOST)
+// Contents of a dumped argument.
+typedef struct lanepipe_payload_t {
+    // The bytes; null: there are none, or they were lost.
+    const void *data;
+    // Their number, as the record has it; 0: there are none.
+    uint64_t size;
+} lanepipe_payload_t;
+#endif
+
+#if defined(LANEPIPE_HOST)
+// A run of records of one buffer, in the order in which they were written. Slots of a core's buffer without a record (a
+// `start_time` of 0) are left out: a buffer with holes comes in several runs.
+typedef struct lanepipe_records_t {
+    // `sizeof(lanepipe_records_t)`.
+    uint32_t struct_size;
+    // Kind.
+    uint32_t kind;
+    // Core or thread within the kind; else 0.
+    uint32_t instance;
+    // Shard that collected them.
+    uint32_t shard;
+    // Sequence number of the buffer.
+    uint32_t buffer_seq;
+    // `LANEPIPE_RECORDS_*` flags.
+    uint32_t flags;
+    // How many, 1 or more.
+    uint32_t count;
+    // Bytes from one record to the next.
+    uint32_t record_size;
+    // `count` records, aligned to 8; to 64 if they were stored.
+    const void *records;
+    // Arguments: the contents of each of the `count` records. Else null.
+    const struct lanepipe_payload_t *payloads;
+} lanepipe_records_t;
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Takes a run of records, which is valid during the call. Collect thread of the shard: calls for one instance never
+// overlap, and come in the order of its buffers. For recovered records the caller of `lanepipe_collector_recover`. May
+// block; the buffer goes back into circulation when it returns. Must not throw, or call the collector but for its counters.
+typedef void (*lanepipe_collector_sink_fn_t)(void *context, const struct lanepipe_records_t *records);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// What a collector is made of. Copied; the array is copied too.
+typedef struct lanepipe_collector_config_t {
+    // `sizeof(lanepipe_collector_config_t)`.
+    uint32_t struct_size;
+    // `LANEPIPE_SUBSYSTEM_*`.
+    uint32_t subsystem;
+    // `LANEPIPE_ARCH_*`.
+    uint32_t arch;
+    // Cores, for swimlane and counters: 1 to the most of the architecture; the number that the device is told. Else not
+    // looked at.
+    uint32_t cores;
+    // Control threads, the orchestrator included: ready queues in use, 1 to the most of the architecture.
+    uint32_t threads;
+    // Of these, scheduler threads, which are the first; 0: all.
+    uint32_t scheduler_threads;
+    // Ready queue of the orchestrator plus 1; 0: that of the last thread.
+    uint32_t orchestrator;
+    // Swimlane: 1 to 4 (`ChipSwimlaneLevel`). Arguments: 1 to 3 (`DumpArgsLevel`). Else 0.
+    uint32_t level;
+    // Counters: `PmuEventType`; 0: the default. Else not looked at.
+    uint32_t event_type;
+    // Pairs of drain and collect threads, up to `threads`; 0: `threads`, or 1 where one thread produces everything.
+    uint32_t shards;
+    // Buffers per instance that creation allocates, up to `LANEPIPE_COLLECTOR_MAX_BUFFERS`; 0: as the C++ runtime. Start
+    // allocates more until the free queues are full or the most is reached.
+    uint32_t buffers_per_instance;
+    // Buffers per instance at most, likewise; 0: twice as many as creation allocates. A kind's instances share the limit,
+    // so that where there are several it is no less than one can hold: the slots of its free queue and an active buffer,
+    // and in the cores' stream three more that wait for a core.
+    uint32_t max_buffers_per_instance;
+    // `LANEPIPE_COLLECTOR_*` flags.
+    uint32_t flags;
+    // Must be 0.
+    uint32_t reserved;
+    // For swimlane and counters, else not looked at: the ready queue of the thread that owns each core, `cores` entries
+    // below `threads`; a core's entries are refused on any other queue. Null: core c is taken to belong to scheduler
+    // thread c / 3 modulo their number, until its first entry of a run tells.
+    const uint32_t *core_to_thread;
+    // Arguments: bytes of a thread's arena, a multiple of 64 up to `LANEPIPE_COLLECTOR_MAX_ARENA`; 0: 128 MiB.
+    uint64_t arena_size;
+    // Records and payloads beyond this many bytes are counted and not stored; 0: 1 GiB.
+    uint64_t max_stored_bytes;
+    // How device memory is reached. The collector allocates the shared region, so `shm_dev`, `shm_host` and `shm_size` are 0.
+    struct lanepipe_memory_t memory;
+    // Where messages go.
+    struct lanepipe_log_sink_t log;
+    // Takes records. Null: they are stored, to be read by `lanepipe_collector_read`.
+    lanepipe_collector_sink_fn_t sink;
+    // Passed to `sink`. Must stay valid until the collector is destroyed.
+    void *sink_context;
+    // Passed to the thread factory. Must stay valid until the collector is destroyed.
+    void *thread_context;
+    // The thread factory, as a profiler's.
+    lanepipe_thread_create_fn_t thread_create;
+    // Its counterpart.
+    lanepipe_thread_join_fn_t thread_join;
+} lanepipe_collector_config_t;
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Where the device finds a subsystem: what goes into its launch arguments.
+typedef struct lanepipe_collector_region_t {
+    // `sizeof(lanepipe_collector_region_t)`.
+    uint32_t struct_size;
+    // Bit of `KernelArgs::enable_profiling_flag`.
+    uint32_t profiling_flag;
+    // Device address of the region: one of the `*_data_base` fields.
+    uint64_t base;
+    // Bytes of the region.
+    uint64_t size;
+    // Host address of the region: the same bytes, or the shadow where memory is copied.
+    void *host;
+    // Device address of `chip_swimlane_aicore_rotation_table` (filled by the device), or on a5 of `aicore_pmu_ring_addrs`
+    // (filled already); else 0.
+    uint64_t table;
+    // 64-bit entries of the table: the cores.
+    uint64_t table_count;
+} lanepipe_collector_region_t;
+#endif
+
+#if defined(LANEPIPE_HOST)
+// A kind of a subsystem.
+typedef struct lanepipe_kind_info_t {
+    // `sizeof(lanepipe_kind_info_t)`.
+    uint32_t struct_size;
+    // Instances that are collected; 0 at a level that does not record the kind.
+    uint32_t instances;
+    // Bytes of a record.
+    uint32_t record_size;
+    // Records of a buffer.
+    uint32_t capacity;
+    // Bytes of a buffer.
+    uint64_t buffer_size;
+} lanepipe_kind_info_t;
+#endif
+
+#if defined(LANEPIPE_HOST)
+// The books of one instance, or of several together: `collected + lost + dropped + mismatch == total + overflow`, modulo
+// 2^32 per instance, since the device's counters wrap. Records unless it says otherwise.
+typedef struct lanepipe_books_t {
+    // `sizeof(lanepipe_books_t)`.
+    uint32_t struct_size;
+    // `LANEPIPE_BOOKS_*`.
+    uint32_t verdict;
+    // Device: attempts. Cores' stream: dispatches. 0 where there is no such counter (arguments).
+    uint64_t total;
+    // Device: not recorded.
+    uint64_t dropped;
+    // Device: not left by the core in time (counters, a5).
+    uint64_t mismatch;
+    // Device: slots beyond the first of a submit, which `total` does not count.
+    uint64_t overflow;
+    // Brought to the host, recovered ones included.
+    uint64_t collected;
+    // Of these, brought by `lanepipe_collector_recover`.
+    uint64_t recovered;
+    // Of those collected, not stored: beyond `max_stored_bytes`, or memory was short.
+    uint64_t not_stored;
+    // Handed over by the device, but not to be copied.
+    uint64_t lost;
+    // Buffers of these, and those whose count could not be read.
+    uint64_t lost_buffers;
+    // Buffers whose count was above what they hold.
+    uint64_t clamped;
+    // Slots of a core's buffers without a record, those of recovered buffers aside. Not collected.
+    uint64_t empty;
+    // Ready entries refused: an index, kind or address that cannot be, a foreign ready queue, or published twice. Only in
+    // the sum over everything are those that name no instance, those on a foreign queue, and those with a bad address or kind
+    // of an instance whose queue was not known yet.
+    uint64_t rejected;
+    // In active buffers: neither handed over nor recovered.
+    uint64_t unflushed;
+    // Payloads brought to the host.
+    uint64_t payloads;
+    // Payloads that were not.
+    uint64_t payloads_lost;
+    // The right side of the equation less the left one.
+    int64_t unaccounted;
+} lanepipe_books_t;
+#endif
 
 #ifdef __cplusplus
 extern "C" {
@@ -2299,6 +2908,582 @@ lanepipe_status_t lanepipe_pool_refill(const struct lanepipe_pool_t *pool,
                                        size_t *published);
 #endif
 
+// A core at the beginning of a launch. Never blocks.
+//
+// # Safety
+//
+// `aicore` is null or writable.
+lanepipe_status_t lanepipe_swimlane_aicore_init(struct lanepipe_swimlane_aicore_t *aicore);
+
+// Reserves the record of a task that the core has received, before it acknowledges it: `record` is its address. `head` is what
+// the table of `lanepipe_swimlane_init` holds for the core. `LANEPIPE_EMPTY`: there is no head, no buffer, or no room in it;
+// `record` is 0 then. `LANEPIPE_E_MISALIGNED`: one of the addresses is none, and `record` is as it was. The core; never
+// blocks.
+//
+// # Safety
+//
+// `aicore` is null or made by its init call; `head` is 0 or the address of a head of a region that is in use; `record` is null
+// or writable.
+lanepipe_status_t lanepipe_swimlane_aicore_reserve(struct lanepipe_swimlane_aicore_t *aicore,
+                                                   uint64_t head,
+                                                   uint64_t *record);
+
+// Writes a reserved record; times in ticks of the core's counter, `start_time` not 0, or the host takes it for no record.
+// `LANEPIPE_EMPTY` for a `record` of 0. The core, after it told that the task is finished and before it acknowledges the next one;
+// never blocks.
+//
+// # Safety
+//
+// `record` is 0, or was reserved in this launch and not committed yet.
+lanepipe_status_t lanepipe_swimlane_aicore_commit(uint64_t record,
+                                                  uint64_t task_token,
+                                                  uint32_t reg_task_id,
+                                                  uint64_t receive_time,
+                                                  uint64_t start_time,
+                                                  uint64_t end_time);
+
+// Begins a launch: takes the first buffer of each of `thread_count` control threads (1 to the most that the architecture has),
+// and the level. Whatever the object held is forgotten. After a failure the object is off: `LANEPIPE_E_NULL` without a region,
+// `LANEPIPE_E_MISALIGNED`, `LANEPIPE_E_INVALID` for another architecture or count. The leader, before any thread uses the
+// object; never blocks.
+//
+// # Safety
+//
+// `dump` is null or writable, `region` null or readable. As long as the object is used, the region and all it names, the arenas
+// included, are memory of the subsystem's layout, which everybody else accesses as the C++ runtime does.
+lanepipe_status_t lanepipe_args_dump_init(struct lanepipe_args_dump_t *dump,
+                                          const struct lanepipe_device_region_t *region,
+                                          uint32_t thread_count);
+
+// The end of a launch: off. The leader, after the last call; never blocks.
+//
+// # Safety
+//
+// `dump` is null or writable.
+lanepipe_status_t lanepipe_args_dump_finalize(struct lanepipe_args_dump_t *dump);
+
+// The level that the region's header had at the start: 0 off, 1 marked arguments, 2 all, 3 all but the contents of tensors
+// that are not marked. 0 while off. Any thread; never blocks.
+//
+// # Safety
+//
+// `dump` is null or made by its init call, `level` null or writable.
+lanepipe_status_t lanepipe_args_dump_level(const struct lanepipe_args_dump_t *dump,
+                                           uint32_t *level);
+
+// Records an argument of a task, with its contents if it is a tensor whose contents are wanted; contents beyond the arena are
+// shortened (losses `truncated`). `LANEPIPE_DROPPED`: counted as lost, for want of a buffer, or because the arena was not
+// released in time (losses `refused`). `LANEPIPE_CLOSED`: off, nothing was counted. `LANEPIPE_E_INVALID`: the launch has no such
+// thread, or a role, stage or kind that does not exist. Does not look at the level's selection of arguments. The control thread;
+// blocks for up to the budget per wait, and only when a buffer is full or missing or the arena starts anew.
+//
+// # Safety
+//
+// `dump` is null or made by its init call, `thread` null or the calling thread's, `info` null or readable. All elements that a
+// tensor's shape and strides reach are readable and lie outside of the arena.
+lanepipe_status_t lanepipe_args_dump_record(struct lanepipe_args_dump_t *dump,
+                                            struct lanepipe_device_thread_t *thread,
+                                            const struct lanepipe_args_dump_info_t *info);
+
+// Hands what the thread has recorded to the host. `LANEPIPE_EMPTY`: nothing; an empty buffer stays active.
+// `LANEPIPE_DROPPED`: counted as lost. `LANEPIPE_CLOSED` while off, `LANEPIPE_E_INVALID` without such a thread. The control
+// thread, at the end of its loop; blocks for up to the budget.
+//
+// # Safety
+//
+// `dump` is null or made by its init call, `thread` null or the calling thread's.
+lanepipe_status_t lanepipe_args_dump_flush(struct lanepipe_args_dump_t *dump,
+                                           struct lanepipe_device_thread_t *thread);
+
+// Begins a launch: takes the first buffer if one is there. Whatever the object held is forgotten. After a failure the object
+// is off: `LANEPIPE_E_NULL` without a region, `LANEPIPE_E_MISALIGNED`, `LANEPIPE_E_INVALID` for another architecture. The
+// orchestrator; never blocks.
+//
+// # Safety
+//
+// `dep_gen` is null or writable, `region` null or readable. As long as the object is used, the region and all it names are
+// memory of the subsystem's layout, which everybody else accesses as the C++ runtime does.
+lanepipe_status_t lanepipe_dep_gen_init(struct lanepipe_dep_gen_t *dep_gen,
+                                        const struct lanepipe_device_region_t *region);
+
+// The end of a launch, whether the subsystem was on or not: off. The orchestrator; never blocks.
+//
+// # Safety
+//
+// `dep_gen` is null or writable.
+lanepipe_status_t lanepipe_dep_gen_finalize(struct lanepipe_dep_gen_t *dep_gen);
+
+// Records a submit. `LANEPIPE_DROPPED`: counted as lost, because there is no buffer or the thread has no index yet (losses
+// `refused`). One with more dependencies than a buffer holds is shortened (losses `truncated`). `LANEPIPE_CLOSED`: off,
+// nothing was counted. `LANEPIPE_E_INVALID`: unknown flags, or `reserved` is not 0. The orchestrator; blocks for up to the
+// budget per wait, and only when a buffer is full or missing.
+//
+// # Safety
+//
+// `dep_gen` is null or made by its init call, `thread` null or the calling thread's, `submit` null or as described.
+lanepipe_status_t lanepipe_dep_gen_record_submit(struct lanepipe_dep_gen_t *dep_gen,
+                                                 struct lanepipe_device_thread_t *thread,
+                                                 const struct lanepipe_dep_gen_submit_t *submit);
+
+// Hands what is recorded to the host. `LANEPIPE_EMPTY`: nothing; an empty buffer stays active. `LANEPIPE_DROPPED`: counted as
+// lost. `LANEPIPE_CLOSED` while off. The orchestrator, at the end; blocks for up to the budget.
+//
+// # Safety
+//
+// `dep_gen` is null or made by its init call, `thread` null or the calling thread's.
+lanepipe_status_t lanepipe_dep_gen_flush(struct lanepipe_dep_gen_t *dep_gen,
+                                         struct lanepipe_device_thread_t *thread);
+
+// Empties the tables for a run, once for each number that differs from the last one. The number is the same for all threads of a
+// launch and new for each launch, from a counter of the host for instance: one that may come again, as an address does, leaves the
+// tables of the last run; 0 is none. `LANEPIPE_BUSY`: another thread is at it; nobody stores or looks before it has seen
+// `LANEPIPE_OK`, or has met at a barrier a thread that has. After a launch that died inside of this call it stays so for every
+// number, until the memory is zeroed again while no thread uses it. `LANEPIPE_E_INVALID`: 0. Any thread, at the launch, when
+// nobody stores or looks; never blocks.
+//
+// # Safety
+//
+// `tables` is null or memory of tables.
+lanepipe_status_t lanepipe_args_dump_tables_begin(struct lanepipe_args_dump_tables_t *tables,
+                                                  uint32_t run);
+
+// Stores which arguments of a task are dumped, one bit each, and their flags. `LANEPIPE_EMPTY`: a mask of 0 is not stored; one that the
+// task has stays. `LANEPIPE_FULL`: there is no place for another task. `LANEPIPE_E_INVALID`: `UINT64_MAX` is no id. Any thread,
+// before others hear of the task; never blocks.
+//
+// # Safety
+//
+// `tables` is null or memory of tables.
+lanepipe_status_t lanepipe_args_dump_set_task_mask(struct lanepipe_args_dump_tables_t *tables,
+                                                   uint64_t task_id,
+                                                   uint64_t mask,
+                                                   uint64_t flags);
+
+// Mask and flags of a task; each output may be null. `LANEPIPE_EMPTY`: none are stored, and both are 0. Any thread that has heard of the
+// task; never blocks.
+//
+// # Safety
+//
+// `tables` is null or memory of tables, `mask` and `flags` are null or writable.
+lanepipe_status_t lanepipe_args_dump_get_task_mask(struct lanepipe_args_dump_tables_t *tables,
+                                                   uint64_t task_id,
+                                                   uint64_t *mask,
+                                                   uint64_t *flags);
+
+// Stores the types of a task's `count` scalars, one byte each. `LANEPIPE_EMPTY`: none are not stored; those that the task has
+// stay. `LANEPIPE_FULL`: there is no place for another task. `LANEPIPE_E_INVALID`: more than `LANEPIPE_ARGS_DUMP_MAX_SCALARS`,
+// of which nothing is read, or `UINT64_MAX`, which is no id. `LANEPIPE_E_NULL`: `dtypes` is null and `count` is not 0. Any
+// thread, before others hear of the task; never blocks.
+//
+// # Safety
+//
+// `tables` is null or memory of tables, `dtypes` null or readable for `count` bytes.
+lanepipe_status_t lanepipe_args_dump_set_task_scalar_dtypes(struct lanepipe_args_dump_tables_t *tables,
+                                                            uint64_t task_id,
+                                                            uint32_t count,
+                                                            const uint8_t *dtypes);
+
+// Number and types of a task's scalars. `LANEPIPE_EMPTY`: none are stored, and the outputs are as they were. Any thread that has heard
+// of the task; never blocks.
+//
+// # Safety
+//
+// `tables` is null or memory of tables, `count` null or writable, `dtypes` null or writable for
+// `LANEPIPE_ARGS_DUMP_MAX_SCALARS` bytes.
+lanepipe_status_t lanepipe_args_dump_get_task_scalar_dtypes(struct lanepipe_args_dump_tables_t *tables,
+                                                            uint64_t task_id,
+                                                            uint32_t *count,
+                                                            uint8_t *dtypes);
+
+// Begins a launch: takes the first buffer of each of `core_count` cores, at most as many as the architecture has, and on a5 clears
+// the cores' staging rings, whose addresses the host has put into their states. Whatever the object held is forgotten. After a
+// failure the object is off: `LANEPIPE_E_NULL` without a region, `LANEPIPE_E_MISALIGNED`, `LANEPIPE_E_INVALID` for another
+// architecture or too many cores. The leader, before any thread uses the object; never blocks.
+//
+// # Safety
+//
+// `pmu` is null or writable, `region` null or readable. As long as the object is used, the region and all it names are memory
+// of the subsystem's layout, which everybody else accesses as the C++ runtime does.
+lanepipe_status_t lanepipe_pmu_init(struct lanepipe_pmu_t *pmu,
+                                    const struct lanepipe_device_region_t *region,
+                                    uint32_t core_count);
+
+// The end of a launch: off. The leader, after the last call; never blocks.
+//
+// # Safety
+//
+// `pmu` is null or writable.
+lanepipe_status_t lanepipe_pmu_finalize(struct lanepipe_pmu_t *pmu);
+
+// A core at the beginning of a launch; `register_base` 0: it has no registers. What the memory held is forgotten, so that a core
+// that is programmed is restored first. Never blocks.
+//
+// # Safety
+//
+// `core` is null or writable.
+lanepipe_status_t lanepipe_pmu_core_init(struct lanepipe_pmu_core_t *core,
+                                         int32_t index,
+                                         uint64_t register_base);
+
+// Selects the events that the region's header asks for (those of the pipe utilisation if it names none that exist), clears
+// the counters and switches them on. `LANEPIPE_EMPTY` for a core without registers, `LANEPIPE_CLOSED` while off.
+// `LANEPIPE_E_STATE`, and nothing touched: it is programmed and was not restored. `LANEPIPE_E_INVALID`: `reserved` is not 0. The
+// core's control thread; never blocks.
+//
+// # Safety
+//
+// `pmu` and `core` are null or made by their init calls; `registers` is null or readable.
+lanepipe_status_t lanepipe_pmu_core_program(struct lanepipe_pmu_t *pmu,
+                                            struct lanepipe_pmu_core_t *core,
+                                            const struct lanepipe_pmu_registers_t *registers);
+
+// Puts the control registers back, once after `lanepipe_pmu_core_program`. `LANEPIPE_EMPTY` for a core without registers,
+// `LANEPIPE_CLOSED` while off, `LANEPIPE_E_INVALID`: `reserved` is not 0. The core's control thread, before the core is told
+// to exit and before `lanepipe_pmu_finalize`; never blocks.
+//
+// # Safety
+//
+// As for `lanepipe_pmu_core_program`.
+lanepipe_status_t lanepipe_pmu_core_restore(struct lanepipe_pmu_t *pmu,
+                                            struct lanepipe_pmu_core_t *core,
+                                            const struct lanepipe_pmu_registers_t *registers);
+
+// Records a finished task of `core` with what its counters show now; they are read only if there is a place for them. On a2a3;
+// elsewhere `LANEPIPE_E_UNSUPPORTED`. `LANEPIPE_DROPPED`: counted as lost. `LANEPIPE_EMPTY`: the core has no registers,
+// nothing was counted. `LANEPIPE_CLOSED`: off, nothing was counted. `LANEPIPE_E_INVALID`: no such core or `core_type`
+// (`LANEPIPE_CORE_TYPE_*`), or `reserved` is not 0. The core's control thread, after it saw the task finished; blocks for up
+// to the budget per wait, and only when a buffer is full or missing.
+//
+// # Safety
+//
+// `pmu` and `core` are null or made by their init calls; `thread` is null or the calling thread's, `registers` null or readable.
+lanepipe_status_t lanepipe_pmu_record_task(struct lanepipe_pmu_t *pmu,
+                                           struct lanepipe_device_thread_t *thread,
+                                           const struct lanepipe_pmu_core_t *core,
+                                           const struct lanepipe_pmu_registers_t *registers,
+                                           uint64_t task_id,
+                                           uint32_t func_id,
+                                           uint32_t core_type);
+
+// Records a finished task of `core` with what the core left in its staging ring for `reg_task_id`. On a5; elsewhere
+// `LANEPIPE_E_UNSUPPORTED`. `LANEPIPE_MISMATCH`: counted as such, the core did not leave it. `LANEPIPE_DROPPED`: counted as lost,
+// for want of a buffer or of a ring. `LANEPIPE_CLOSED`: off, nothing was counted. `LANEPIPE_E_INVALID`: no such core or
+// `core_type` (`LANEPIPE_CORE_TYPE_*`). The core's control thread, after it saw the task finished and before it dispatches the next
+// one for the same slot; blocks for up to the budget per wait, and only when a buffer is full or missing.
+//
+// # Safety
+//
+// `pmu` is null or made by its init call, `thread` null or the calling thread's.
+lanepipe_status_t lanepipe_pmu_complete_record(struct lanepipe_pmu_t *pmu,
+                                               struct lanepipe_device_thread_t *thread,
+                                               int32_t core,
+                                               uint32_t reg_task_id,
+                                               uint64_t task_id,
+                                               uint32_t func_id,
+                                               uint32_t core_type);
+
+// Hands what `core` has recorded to the host. `LANEPIPE_EMPTY`: nothing; an empty buffer stays active.
+// `LANEPIPE_DROPPED`: counted as lost. `LANEPIPE_CLOSED` while off, `LANEPIPE_E_INVALID` without such a core. The core's control
+// thread, at the end of its loop; blocks for up to the budget.
+//
+// # Safety
+//
+// `pmu` is null or made by its init call, `thread` null or the calling thread's.
+lanepipe_status_t lanepipe_pmu_flush(struct lanepipe_pmu_t *pmu,
+                                     struct lanepipe_device_thread_t *thread,
+                                     int32_t core);
+
+// Begins a launch, enabled. The first buffer is taken by the first record; the region is left alone. Whatever the object held
+// is forgotten. After a failure the object is off: `LANEPIPE_E_NULL` without a region, `LANEPIPE_E_MISALIGNED`,
+// `LANEPIPE_E_INVALID` for another architecture. The orchestrator; never blocks.
+//
+// # Safety
+//
+// `scopes` is null or writable, `region` null or readable. As long as the object is used, the region and all it names are
+// memory of the subsystem's layout, which everybody else accesses as the C++ runtime does.
+lanepipe_status_t lanepipe_scope_stats_init(struct lanepipe_scope_stats_t *scopes,
+                                            const struct lanepipe_device_region_t *region);
+
+// The end of a launch: off. The orchestrator; never blocks.
+//
+// # Safety
+//
+// `scopes` is null or writable.
+lanepipe_status_t lanepipe_scope_stats_finalize(struct lanepipe_scope_stats_t *scopes);
+
+// Whether scopes are recorded (0 or 1); capacities and flushes do not depend on it. `LANEPIPE_CLOSED` while off. The
+// orchestrator; never blocks.
+//
+// # Safety
+//
+// `scopes` is null or made by its init call.
+lanepipe_status_t lanepipe_scope_stats_set_enabled(struct lanepipe_scope_stats_t *scopes, uint32_t enabled);
+
+// Where in the source the next recorded scope stands: path of the file (what follows its last `/` or `\` is stored, at most 31
+// bytes; null: stored as `(unknown)`) and line. `LANEPIPE_CLOSED` while off. The orchestrator; never blocks.
+//
+// # Safety
+//
+// `scopes` is null or made by its init call; `file` is null or a terminated text that stays as it is until the scope has ended.
+lanepipe_status_t lanepipe_scope_stats_set_pending_site(struct lanepipe_scope_stats_t *scopes,
+                                                        const char *file,
+                                                        int32_t line);
+
+// A scope begins. `LANEPIPE_DROPPED`: counted as lost, because there is no buffer or the thread has no index yet (losses `refused`).
+// `LANEPIPE_FULL`: 64 scopes are open; nothing is recorded or counted, and its end will not be either. `LANEPIPE_CLOSED`: off
+// or disabled, nothing was counted. The orchestrator; blocks for up to the budget per wait, and only when a buffer is full or
+// missing.
+//
+// # Safety
+//
+// `scopes` is null or made by its init call, `thread` null or the calling thread's, `sample` null or readable.
+lanepipe_status_t lanepipe_scope_stats_begin(struct lanepipe_scope_stats_t *scopes,
+                                             struct lanepipe_device_thread_t *thread,
+                                             const struct lanepipe_scope_sample_t *sample);
+
+// The innermost scope ends; as `lanepipe_scope_stats_begin`. `LANEPIPE_FULL`: the end of a scope beyond the 64th. `LANEPIPE_EMPTY`: no
+// scope is open. Nothing is counted then.
+//
+// # Safety
+//
+// As for `lanepipe_scope_stats_begin`.
+lanepipe_status_t lanepipe_scope_stats_end(struct lanepipe_scope_stats_t *scopes,
+                                           struct lanepipe_device_thread_t *thread,
+                                           const struct lanepipe_scope_sample_t *sample);
+
+// The heap of the innermost scope's ring wrapped on `side` (`LANEPIPE_HEAP_SIDE_*`). `LANEPIPE_CLOSED` while off; ignored while
+// disabled, outside of any scope, and for a ring that is none. The orchestrator; never blocks.
+//
+// # Safety
+//
+// `scopes` is null or made by its init call.
+lanepipe_status_t lanepipe_scope_stats_note_heap_wrap(struct lanepipe_scope_stats_t *scopes,
+                                                      uint32_t side);
+
+// Capacities of a ring (0 to 3), in tasks, bytes of heap and dependencies: for the host, and to unroll heap positions.
+// `LANEPIPE_CLOSED` while off. The orchestrator; never blocks.
+//
+// # Safety
+//
+// `scopes` is null or made by its init call.
+lanepipe_status_t lanepipe_scope_stats_set_ring_capacity(struct lanepipe_scope_stats_t *scopes,
+                                                         int32_t ring,
+                                                         int32_t tasks,
+                                                         uint64_t heap,
+                                                         int32_t deps);
+
+// Entries of the tensor map, for the host. `LANEPIPE_CLOSED` while off. The orchestrator; never blocks.
+//
+// # Safety
+//
+// `scopes` is null or made by its init call.
+lanepipe_status_t lanepipe_scope_stats_set_tensormap_capacity(struct lanepipe_scope_stats_t *scopes, int32_t entries);
+
+// Depth of the innermost recorded scope, from 0; -1 outside of any, and while off. The orchestrator; never blocks.
+//
+// # Safety
+//
+// `scopes` is null or made by its init call, `depth` null or writable.
+lanepipe_status_t lanepipe_scope_stats_depth(const struct lanepipe_scope_stats_t *scopes, int32_t *depth);
+
+// A fatal error: tells the host through the region's header, and flushes. As `lanepipe_scope_stats_flush`; `LANEPIPE_CLOSED` while
+// disabled, too.
+//
+// # Safety
+//
+// `scopes` is null or made by its init call, `thread` null or the calling thread's.
+lanepipe_status_t lanepipe_scope_stats_on_fatal(struct lanepipe_scope_stats_t *scopes,
+                                                struct lanepipe_device_thread_t *thread);
+
+// Hands what is recorded to the host; may be called again. `LANEPIPE_EMPTY`: nothing; an empty buffer stays active.
+// `LANEPIPE_DROPPED`: counted as lost. `LANEPIPE_CLOSED` while off. The orchestrator, at the end; blocks for up to the budget.
+//
+// # Safety
+//
+// `scopes` is null or made by its init call, `thread` null or the calling thread's.
+lanepipe_status_t lanepipe_scope_stats_flush(struct lanepipe_scope_stats_t *scopes,
+                                             struct lanepipe_device_thread_t *thread);
+
+// Begins a launch: takes the first buffers of `core_count` cores, and the level; fills `table` (one word per core, or null)
+// with the addresses of the cores' heads. There are no phases yet. Whatever the object held is forgotten. After a failure the
+// object is off and the table as it was: `LANEPIPE_E_NULL` without a region, `LANEPIPE_E_MISALIGNED` (a table that is not null
+// is aligned even for no cores), `LANEPIPE_E_INVALID` for another architecture or too many cores. The leader, before any
+// thread uses the object and before the cores look at the table; never blocks.
+//
+// # Safety
+//
+// `swimlane` is null or writable, `region` null or readable, `table` null or writable for `core_count` words. As long as the
+// object is used, the region and all it names are memory of the subsystem's layout, which everybody else accesses as the C++
+// runtime does.
+lanepipe_status_t lanepipe_swimlane_init(struct lanepipe_swimlane_t *swimlane,
+                                         const struct lanepipe_device_region_t *region,
+                                         uint32_t core_count,
+                                         uint64_t *table);
+
+// The end of a launch: off. The leader, after the last call; never blocks.
+//
+// # Safety
+//
+// `swimlane` is null or writable.
+lanepipe_status_t lanepipe_swimlane_finalize(struct lanepipe_swimlane_t *swimlane);
+
+// Opens the phases of `sched_threads` scheduler threads (at most as many as the architecture has) and `orch_threads` (0 or 1)
+// orchestrators: takes the first buffer of each. `LANEPIPE_CLOSED` while off, `LANEPIPE_E_INVALID` for other counts,
+// `LANEPIPE_E_STATE`, and nothing touched, if they are open. The leader, once after `lanepipe_swimlane_init` and before any
+// thread uses the object; never blocks.
+//
+// # Safety
+//
+// `swimlane` is null or made by its init call.
+lanepipe_status_t lanepipe_swimlane_init_phases(struct lanepipe_swimlane_t *swimlane,
+                                                uint32_t sched_threads,
+                                                uint32_t orch_threads);
+
+// The level that the region's header had at the start: 0 off, 1 the cores' stream, 2 tasks, 3 phases of the schedulers, 4 of the
+// orchestrator, each with those below. 0 while off. The record calls do not look at it. Any thread; never blocks.
+//
+// # Safety
+//
+// `swimlane` is null or made by its init call, `level` null or writable.
+lanepipe_status_t lanepipe_swimlane_level(const struct lanepipe_swimlane_t *swimlane,
+                                          uint32_t *level);
+
+// A core's stream at the beginning of a launch. Never blocks.
+//
+// # Safety
+//
+// `core` is null or writable.
+lanepipe_status_t lanepipe_swimlane_core_init(struct lanepipe_swimlane_core_t *core, int32_t index);
+
+// A task is about to be dispatched to the core: before the register is written. Rotates the core's buffers if the active one is
+// used up. `LANEPIPE_DROPPED`: the core has no place for the task's record, which the flush counts as lost. `LANEPIPE_CLOSED`:
+// off, nothing was counted. `LANEPIPE_E_INVALID`: no such core. The core's control thread; blocks for up to the budget per wait,
+// and only for a rotation.
+//
+// # Safety
+//
+// `swimlane` and `core` are null or made by their init calls, `thread` is null or the calling thread's.
+lanepipe_status_t lanepipe_swimlane_on_aicore_dispatch(struct lanepipe_swimlane_t *swimlane,
+                                                       struct lanepipe_device_thread_t *thread,
+                                                       struct lanepipe_swimlane_core_t *core,
+                                                       uint32_t reg_task_id);
+
+// The core acknowledged or finished a task: publishes the buffers that waited for it. `LANEPIPE_CLOSED` while off. After every
+// event of the core. Its control thread; blocks for up to the budget, and only if a buffer waited.
+//
+// # Safety
+//
+// As for `lanepipe_swimlane_on_aicore_dispatch`.
+lanepipe_status_t lanepipe_swimlane_on_aicore_ack(struct lanepipe_swimlane_t *swimlane,
+                                                  struct lanepipe_device_thread_t *thread,
+                                                  struct lanepipe_swimlane_core_t *core,
+                                                  uint32_t reg_task_id);
+
+// Records a finished task of `core` as its control thread saw it; times in ticks of the control processors' counter. Hands the
+// buffer over if that filled it. `LANEPIPE_DROPPED`: counted as lost. `LANEPIPE_CLOSED`: off, nothing was counted.
+// `LANEPIPE_E_INVALID`: no such core. Level 2 and above. The core's control thread; blocks for up to the budget per wait, and only
+// when a buffer is full or missing.
+//
+// # Safety
+//
+// `swimlane` is null or made by its init call, `thread` null or the calling thread's.
+lanepipe_status_t lanepipe_swimlane_complete_task(struct lanepipe_swimlane_t *swimlane,
+                                                  struct lanepipe_device_thread_t *thread,
+                                                  int32_t core,
+                                                  uint32_t reg_task_id,
+                                                  uint64_t dispatch_time,
+                                                  uint64_t finish_time);
+
+// Records a phase of the scheduler that `thread` is. `LANEPIPE_DROPPED`: counted as lost. `LANEPIPE_CLOSED`: off, nothing was
+// counted. `LANEPIPE_E_INVALID`: no such kind, or the launch has no phases of this thread. Level 3 and above. The scheduler thread;
+// blocks for up to the budget per wait, and only when a buffer is full or missing.
+//
+// # Safety
+//
+// `swimlane` is null or made by its init call, `thread` null or the calling thread's, `phase` null or readable.
+lanepipe_status_t lanepipe_swimlane_record_sched_phase(struct lanepipe_swimlane_t *swimlane,
+                                                       struct lanepipe_device_thread_t *thread,
+                                                       const struct lanepipe_swimlane_sched_phase_t *phase);
+
+// Records submit `submit_idx` of the orchestrator that `thread` is; times in ticks of the control processors' counter.
+// `LANEPIPE_DROPPED`: counted as lost. `LANEPIPE_CLOSED`: off, nothing was counted. `LANEPIPE_E_INVALID`: the launch has no
+// phases of an orchestrator, or the thread has no index yet; nothing was counted. Level 4. The orchestrator; blocks for up to the
+// budget per wait, and only when a buffer is full or missing.
+//
+// # Safety
+//
+// `swimlane` is null or made by its init call, `thread` null or the calling thread's.
+lanepipe_status_t lanepipe_swimlane_record_orch_phase(struct lanepipe_swimlane_t *swimlane,
+                                                      struct lanepipe_device_thread_t *thread,
+                                                      uint64_t start_time,
+                                                      uint64_t end_time,
+                                                      uint64_t task_id,
+                                                      uint32_t submit_idx);
+
+// No core of `core_count` is assigned to a thread yet, in the region's header. Nothing without phases. `LANEPIPE_CLOSED` while
+// off, `LANEPIPE_E_INVALID` for more cores than the architecture has. One thread, before
+// `lanepipe_swimlane_write_core_assignments`; never blocks.
+//
+// # Safety
+//
+// `swimlane` is null or made by its init call.
+lanepipe_status_t lanepipe_swimlane_init_core_assignments(struct lanepipe_swimlane_t *swimlane,
+                                                          uint32_t core_count);
+
+// The cores of a control thread, for the region's header; numbers out of range are passed over. Nothing without phases.
+// `LANEPIPE_CLOSED` while off, `LANEPIPE_E_INVALID` for an index outside of the architecture's threads. One thread at a time; never
+// blocks.
+//
+// # Safety
+//
+// `swimlane` is null or made by its init call, `cores` null or readable for `core_count` numbers.
+lanepipe_status_t lanepipe_swimlane_write_core_assignments(struct lanepipe_swimlane_t *swimlane,
+                                                           int32_t thread_index,
+                                                           const int32_t *cores,
+                                                           uint32_t core_count);
+
+// Hands the tasks of `core` to the host. `LANEPIPE_EMPTY`: nothing; an empty buffer stays active. `LANEPIPE_DROPPED`: counted as
+// lost. `LANEPIPE_CLOSED` while off, `LANEPIPE_E_INVALID` without such a core. The core's control thread, at the end of its loop;
+// blocks for up to the budget. The core's own stream has `lanepipe_swimlane_flush_core`.
+//
+// # Safety
+//
+// `swimlane` is null or made by its init call, `thread` null or the calling thread's.
+lanepipe_status_t lanepipe_swimlane_flush_tasks(struct lanepipe_swimlane_t *swimlane,
+                                                struct lanepipe_device_thread_t *thread,
+                                                int32_t core);
+
+// Hands all that the core recorded to the host: `published` and `lost` (each may be null) records of it. `LANEPIPE_OK` if any was
+// published and none lost, `LANEPIPE_DROPPED` if any was counted as lost, `LANEPIPE_EMPTY` for none at all; the counts are written in
+// each of the three. `LANEPIPE_CLOSED` while off, `LANEPIPE_E_INVALID` without such a core. The core's control thread, after the
+// core acknowledged its exit: nothing else proves that the last record is in place. Blocks for up to the budget per buffer.
+//
+// # Safety
+//
+// `swimlane` and `core` are null or made by their init calls, `thread` is null or the calling thread's, `published` and `lost`
+// null or writable.
+lanepipe_status_t lanepipe_swimlane_flush_core(struct lanepipe_swimlane_t *swimlane,
+                                               struct lanepipe_device_thread_t *thread,
+                                               struct lanepipe_swimlane_core_t *core,
+                                               uint32_t *published,
+                                               uint32_t *lost);
+
+// Hands the phases of the scheduler that `thread` is to the host; as `lanepipe_swimlane_flush_tasks`.
+//
+// # Safety
+//
+// `swimlane` is null or made by its init call, `thread` null or the calling thread's.
+lanepipe_status_t lanepipe_swimlane_flush_sched_phases(struct lanepipe_swimlane_t *swimlane,
+                                                       struct lanepipe_device_thread_t *thread);
+
+// Hands the submits of the orchestrator that `thread` is to the host; as `lanepipe_swimlane_flush_tasks`.
+//
+// # Safety
+//
+// `swimlane` is null or made by its init call, `thread` null or the calling thread's.
+lanepipe_status_t lanepipe_swimlane_flush_orch_phases(struct lanepipe_swimlane_t *swimlane,
+                                                      struct lanepipe_device_thread_t *thread);
+
 // The library's `LANEPIPE_ABI_VERSION`. Any thread, never blocks.
 uint32_t lanepipe_abi_version(void);
 
@@ -2443,6 +3628,197 @@ lanepipe_status_t lanepipe_wait_list_get_info(struct lanepipe_wait_list_t *list,
 //
 // `list` is null or a wait list, `tasks` null or writable.
 lanepipe_status_t lanepipe_wait_list_get_count(struct lanepipe_wait_list_t *list, uint32_t *tasks);
+
+#if defined(LANEPIPE_HOST)
+// Allocates the shared region, the buffers, and arenas, staging rings or tables where the subsystem has them, and writes the
+// region on the device, too. Nothing is started. One collector serves one run; a further run has a further one. Allocates
+// and copies; any thread.
+//
+// `LANEPIPE_E_INVALID` for a value out of range, `LANEPIPE_E_NULL` for a missing callback, `LANEPIPE_E_MISALIGNED` for an
+// allocation that is not aligned to 64 bytes, `LANEPIPE_E_NO_MEMORY`, `LANEPIPE_E_TOO_LARGE`, `LANEPIPE_E_CALLBACK`;
+// everything is given back then, and `error`, unless it is null, tells more.
+//
+// # Safety
+//
+// Pointers are null or valid as described. What the configuration names stays valid until the collector is destroyed.
+lanepipe_status_t lanepipe_collector_create(const struct lanepipe_collector_config_t *config,
+                                            struct lanepipe_error_t *error,
+                                            struct lanepipe_collector_t **collector);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Where the device finds the subsystem. Any thread.
+//
+// # Safety
+//
+// Pointers are null or valid as described.
+lanepipe_status_t lanepipe_collector_get_region(const struct lanepipe_collector_t *collector,
+                                                struct lanepipe_collector_region_t *region);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Fills the free queues and starts the threads, as `lanepipe_profiler_start` does; the device's initialisers run afterwards.
+// After a stop it goes on with the same region. `LANEPIPE_E_STATE` while it runs, and once
+// `lanepipe_collector_recover` was called; `LANEPIPE_BUSY` while another thread is inside start, stop, recover or reconcile;
+// `LANEPIPE_E_THREAD` if the factory fails, `LANEPIPE_E_CORRUPT` for a ready head that is out of range, and
+// `LANEPIPE_E_NO_MEMORY`: nothing is left running. Owner thread.
+//
+// # Safety
+//
+// Pointers are null or valid as described, and the calling thread has the role described.
+lanepipe_status_t lanepipe_collector_start(struct lanepipe_collector_t *collector);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Collects every entry that the device published before the call, then ends and joins all threads, as
+// `lanepipe_profiler_stop` does. The device must be quiet. `LANEPIPE_TIMED_OUT` after `timeout_ns` nanoseconds
+// (`LANEPIPE_FOREVER`: no limit): a later stop may finish. `LANEPIPE_BUSY` while another thread is inside start or stop.
+// Success on a collector that does not run. Works on a poisoned collector too. Owner thread.
+//
+// # Safety
+//
+// Pointers are null or valid as described, and the calling thread has the role described.
+lanepipe_status_t lanepipe_collector_stop(struct lanepipe_collector_t *collector,
+                                          uint64_t timeout_ns);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// `LANEPIPE_PROFILER_*` state. Any thread.
+//
+// # Safety
+//
+// Pointers are null or valid as described.
+lanepipe_status_t lanepipe_collector_get_state(const struct lanepipe_collector_t *collector, uint32_t *state);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Gives back everything: threads are gone already, records, buffers, region. The device must not use any of it any more.
+// Null is allowed. `LANEPIPE_BUSY` while threads run. Owner thread.
+//
+// # Safety
+//
+// Pointers are null or valid as described, and the calling thread has the role described.
+lanepipe_status_t lanepipe_collector_destroy(struct lanepipe_collector_t *collector);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Run `position` of the stored records of an instance, from 0 on in the order in which they came; `LANEPIPE_EMPTY` beyond
+// the last. The records stay valid until the collector is started or destroyed. `LANEPIPE_E_STATE` while threads run,
+// `LANEPIPE_E_INVALID` for an instance that there is not, `LANEPIPE_BUSY` while another thread is inside start, recover,
+// reconcile or read. Owner thread.
+//
+// # Safety
+//
+// Pointers are null or valid as described, and the calling thread has the role described.
+lanepipe_status_t lanepipe_collector_read(const struct lanepipe_collector_t *collector,
+                                          uint32_t kind,
+                                          uint32_t instance,
+                                          uint64_t position,
+                                          struct lanepipe_records_t *records);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// What the collector knows of a kind. `LANEPIPE_E_INVALID` for one that there is not. Any thread.
+//
+// # Safety
+//
+// Pointers are null or valid as described.
+lanepipe_status_t lanepipe_collector_get_kind(const struct lanepipe_collector_t *collector,
+                                              uint32_t kind,
+                                              struct lanepipe_kind_info_t *info);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Collects what the device never handed over: entries left in ready queues after failed transfers, then the records in
+// active buffers. Each once, whatever was collected before; a second call finds nothing more. Stores how many records this
+// call brought in `records`, unless that is null. The device must be quiet, and the run is over: no start afterwards.
+// `LANEPIPE_E_STATE` while threads run, `LANEPIPE_BUSY` while another thread is inside start, recover, reconcile or read,
+// `LANEPIPE_E_CALLBACK` if the region or an active buffer cannot be copied: what could be delivered has been, and another
+// call may go on. Owner thread.
+//
+// # Safety
+//
+// Pointers are null or valid as described, and the calling thread has the role described.
+lanepipe_status_t lanepipe_collector_recover(struct lanepipe_collector_t *collector,
+                                             uint64_t *records);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Reads the device's counters and makes the books, any number of times; messages tell what the run lost. The device must
+// be quiet. `LANEPIPE_E_STATE` while threads run, `LANEPIPE_BUSY` as for `lanepipe_collector_recover`,
+// `LANEPIPE_E_CALLBACK` if the region or an active buffer cannot be copied, `LANEPIPE_E_NO_MEMORY`: earlier books stay.
+// Owner thread.
+//
+// # Safety
+//
+// Pointers are null or valid as described, and the calling thread has the role described.
+lanepipe_status_t lanepipe_collector_reconcile(struct lanepipe_collector_t *collector);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// What the last `lanepipe_collector_reconcile` found, of one instance, or summed up over `LANEPIPE_ALL_INSTANCES` of a kind
+// or `LANEPIPE_ALL_KINDS`. `LANEPIPE_E_STATE` before the first, `LANEPIPE_E_INVALID` for an instance that there is not. Any
+// thread; takes a lock.
+//
+// # Safety
+//
+// Pointers are null or valid as described.
+lanepipe_status_t lanepipe_collector_get_books(const struct lanepipe_collector_t *collector,
+                                               uint32_t kind,
+                                               uint32_t instance,
+                                               struct lanepipe_books_t *books);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Records collected so far. Any thread.
+//
+// # Safety
+//
+// Pointers are null or valid as described.
+lanepipe_status_t lanepipe_collector_get_collected(const struct lanepipe_collector_t *collector, uint64_t *records);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Counters of device ready queue `queue`; `copy_failed` stays 0, since the books tell what was lost. Lock-free, any thread.
+//
+// # Safety
+//
+// Pointers are null or valid as described.
+lanepipe_status_t lanepipe_collector_get_queue_stats(const struct lanepipe_collector_t *collector,
+                                                     uint32_t queue,
+                                                     struct lanepipe_queue_stats_t *stats);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Counters of shard `shard`. Lock-free, any thread.
+//
+// # Safety
+//
+// Pointers are null or valid as described.
+lanepipe_status_t lanepipe_collector_get_shard_stats(const struct lanepipe_collector_t *collector,
+                                                     uint32_t shard,
+                                                     struct lanepipe_shard_stats_t *stats);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// Counters of the gates. Lock-free, any thread.
+//
+// # Safety
+//
+// Pointers are null or valid as described.
+lanepipe_status_t lanepipe_collector_get_gate_stats(const struct lanepipe_collector_t *collector,
+                                                    struct lanepipe_gate_stats_t *stats);
+#endif
+
+#if defined(LANEPIPE_HOST)
+// The last fault of a worker thread. Lock-free, any thread.
+//
+// # Safety
+//
+// Pointers are null or valid as described.
+lanepipe_status_t lanepipe_collector_get_fault(const struct lanepipe_collector_t *collector,
+                                               struct lanepipe_fault_t *fault);
+#endif
 
 #if !defined(LANEPIPE_HOST)
 // Supplied by the device image: called if the library meets an internal error, which no function can reach.

@@ -8,7 +8,8 @@
 #ifndef LANEPIPE_LANEPIPE_HPP_
 #define LANEPIPE_LANEPIPE_HPP_
 
-#include "lanepipe.h"
+#include "base.hpp"
+#include "mailbox.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -23,116 +24,6 @@
 #endif
 
 namespace lanepipe {
-
-// Outcome of a call; the values are the LANEPIPE_* enumerators of the C interface.
-class [[nodiscard]] Status {
-  public:
-    constexpr Status() noexcept = default;
-    constexpr Status(lanepipe_status_t value) noexcept : value_(value) {}
-
-    constexpr bool ok() const noexcept { return value_ == LANEPIPE_OK; }
-
-    // Misuse or failure. Normal outcomes such as LANEPIPE_FULL are neither ok() nor failed().
-    constexpr bool failed() const noexcept { return value_ < LANEPIPE_OK; }
-
-    constexpr lanepipe_status_t value() const noexcept { return value_; }
-
-    const char *name() const noexcept { return lanepipe_status_name(static_cast<int32_t>(value_)); }
-
-    friend constexpr bool operator==(Status a, Status b) noexcept { return a.value_ == b.value_; }
-    friend constexpr bool operator!=(Status a, Status b) noexcept { return a.value_ != b.value_; }
-
-  private:
-    lanepipe_status_t value_ = LANEPIPE_OK;
-};
-
-// True if the library that is linked or loaded speaks the ABI of this header. Creating calls check it.
-inline bool abi_matches() noexcept { return lanepipe_abi_version() == LANEPIPE_ABI_VERSION; }
-
-// The library's version, "major.minor.patch".
-inline const char *version() noexcept { return lanepipe_version(); }
-
-// A C structure that starts zeroed and with its struct_size set.
-template <typename Raw> struct Sized : Raw {
-    static_assert(std::is_trivially_copyable_v<Raw>);
-    constexpr Sized() noexcept : Raw{} { this->struct_size = static_cast<uint32_t>(sizeof(Raw)); }
-};
-
-// Detail of a failed call that creates an object.
-class Error {
-  public:
-    // Empty if nothing failed.
-    const char *message() const noexcept { return raw_.message; }
-    Status status() const noexcept { return static_cast<lanepipe_status_t>(raw_.status); }
-    int system_error() const noexcept { return raw_.system_error; }
-
-    lanepipe_error_t *capi() noexcept { return &raw_; }
-
-    // Replaces the contents.
-    void set(lanepipe_status_t status, const char *message) noexcept {
-        raw_ = Sized<lanepipe_error_t>();
-        raw_.status = static_cast<int32_t>(status);
-        std::strncpy(raw_.message, message, sizeof(raw_.message) - 1);
-    }
-
-  private:
-    Sized<lanepipe_error_t> raw_;
-};
-
-using Message = lanepipe_message_t;
-using SlabEntry = lanepipe_slab_entry_t;
-using MailboxStats = Sized<lanepipe_mailbox_stats_t>;
-
-// A completion mailbox in memory of the caller, which outlives it; copies are the same mailbox. An empty one (default)
-// has no messages, and calls on it give LANEPIPE_E_NULL.
-class Mailbox {
-  public:
-    Mailbox() noexcept = default;
-
-    static constexpr size_t size() noexcept { return LANEPIPE_MAILBOX_SIZE; }
-
-    // Types `length` bytes at `memory` as a mailbox and looks at none of them; see init_empty(). `mailbox` is replaced
-    // on success only.
-    static Status attach(void *memory, size_t length, Mailbox &mailbox) noexcept {
-        return lanepipe_mailbox_attach(memory, length, LANEPIPE_ABI_VERSION, &mailbox.raw_);
-    }
-
-    explicit operator bool() const noexcept { return raw_ != nullptr; }
-    lanepipe_mailbox_t *capi() const noexcept { return raw_; }
-
-    Status init_empty() const noexcept { return lanepipe_mailbox_init_empty(raw_); }
-    Status discard() const noexcept { return lanepipe_mailbox_discard(raw_); }
-
-    bool has_pending() const noexcept { return lanepipe_mailbox_has_pending(raw_) == LANEPIPE_OK; }
-
-    Status push_condition(uint64_t task_token, uint64_t addr, uint64_t backend_cookie, uint32_t expected_value,
-                          uint32_t engine, int32_t completion_type) const noexcept {
-        return lanepipe_mailbox_try_push_condition(raw_, task_token, addr, backend_cookie, expected_value, engine,
-                                                   completion_type);
-    }
-    Status push_normal_done(uint64_t task_token, uint64_t slot_state_addr) const noexcept {
-        return lanepipe_mailbox_try_push_normal_done(raw_, task_token, slot_state_addr);
-    }
-    Status push_entries(uint64_t task_token, const SlabEntry *entries, uint32_t count,
-                        uint32_t &pushed) const noexcept {
-        return lanepipe_mailbox_try_push_entries(raw_, task_token, entries, count, &pushed);
-    }
-    Status push_task(uint64_t task_token, const SlabEntry *entries, uint32_t count, uint64_t slot_state_addr,
-                     uint32_t &pushed) const noexcept {
-        return lanepipe_mailbox_try_push_task(raw_, task_token, entries, count, slot_state_addr, &pushed);
-    }
-
-    Status peek(Message &message) const noexcept { return lanepipe_mailbox_peek(raw_, &message); }
-    Status pop(Message &message) const noexcept { return lanepipe_mailbox_try_pop(raw_, &message); }
-    Status pop_batch(Message *messages, uint32_t max, uint32_t &popped) const noexcept {
-        return lanepipe_mailbox_pop_batch(raw_, messages, max, &popped);
-    }
-
-    Status get_stats(MailboxStats &stats) const noexcept { return lanepipe_mailbox_get_stats(raw_, &stats); }
-
-  private:
-    lanepipe_mailbox_t *raw_ = nullptr;
-};
 
 #if defined(LANEPIPE_HOST)
 
