@@ -4,8 +4,9 @@ BUILD ?= build
 RELEASE := $(BUILD)/release
 export LANEPIPE_BUILD_ROOT := $(BUILD)
 
-# Runs and options of the demonstrator; lanepipe_replay --help explains them.
+# Runs and options of the demonstrators; lanepipe_replay --help and lanepipe_profile --help explain them.
 DEMO_ARGS ?= all
+PROFILE_ARGS ?= all
 
 CMAKE_RELEASE := cmake -S . -B $(RELEASE) -G Ninja -DCMAKE_BUILD_TYPE=Release -DCMAKE_C_COMPILER=gcc -DCMAKE_CXX_COMPILER=g++
 
@@ -21,10 +22,11 @@ setup: ## Installs the Debian packages that are missing
 setup-full: setup ## The same for test-full
 	@scripts/setup.sh --full
 
-demo: setup ## Builds and runs the demonstrator (DEMO_ARGS="RUN OPTION...")
+demo: setup ## Builds and runs the demonstrators (DEMO_ARGS="RUN OPTION...", PROFILE_ARGS likewise)
 	$(CMAKE_RELEASE)
-	cmake --build $(RELEASE) --target lanepipe_replay
+	cmake --build $(RELEASE) --target lanepipe_replay lanepipe_profile
 	$(RELEASE)/examples/lanepipe_replay $(DEMO_ARGS)
+	$(RELEASE)/examples/lanepipe_profile $(PROFILE_ARGS)
 
 test: setup ## GCC, one pass, models at small bounds, lint
 	@scripts/test.py quick

@@ -12,9 +12,9 @@
 
 #include "collector.hpp"
 #include "device.hpp"
-#include "histogram.hpp"
 #include "host_threads.hpp"
 #include "pipeline.hpp"
+#include "shared.hpp"
 
 namespace replay {
 

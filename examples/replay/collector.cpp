@@ -4,7 +4,7 @@
 #include <cstring>
 #include <string>
 
-#include "clock.hpp"
+#include "shared.hpp"
 
 namespace replay {
 

@@ -12,9 +12,9 @@
 
 #include "lanepipe/lanepipe.hpp"
 
-#include "histogram.hpp"
 #include "layout.hpp"
 #include "load.hpp"
+#include "shared.hpp"
 #include "trace.hpp"
 
 namespace replay {

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "clock.hpp"
+#include "shared.hpp"
 
 namespace replay {
 namespace {
@@ -101,6 +101,8 @@ void DeviceThread::record(const Event &event) {
         break;
     case Event::kOrchEvent:
         append(region_.orch_instance(), OrchRecord{event.start, event.end, event.token, 0, 0});
+        break;
+    default: // other subsystems' records
         break;
     }
 }

@@ -11,12 +11,12 @@
 #include <cstdint>
 #include <cstring>
 
+#include "shared.hpp"
+
 namespace replay {
 
 enum Kind : uint32_t { kTask = 0, kSchedPhase = 1, kOrchPhase = 2, kAicore = 3 };
 constexpr uint32_t kKinds = 4;
-constexpr uint32_t kMaxThreads = 64;
-constexpr uint32_t kMaxCores = 1024;
 constexpr uint32_t kSlotCount = 4;
 
 inline constexpr std::array<const char *, kKinds> kKindNames = {"task", "sched", "orch", "aicore"};
@@ -135,12 +135,6 @@ struct Gates {
     uint32_t fq_freeze_active;
     uint32_t fq_contended;
 };
-
-// Words that both sides touch. Builtins because the words lie in plain memory of either side.
-inline uint32_t load_acquire(const uint32_t &word) { return __atomic_load_n(&word, __ATOMIC_ACQUIRE); }
-inline uint64_t load_acquire(const uint64_t &word) { return __atomic_load_n(&word, __ATOMIC_ACQUIRE); }
-inline void store_release(uint32_t &word, uint32_t value) { __atomic_store_n(&word, value, __ATOMIC_RELEASE); }
-inline void store_release(uint64_t &word, uint64_t value) { __atomic_store_n(&word, value, __ATOMIC_RELEASE); }
 
 // Where things lie in the shared region, and which unit an instance belongs to. Instances are numbered task by core,
 // AICore by core, scheduler phase by thread, orchestrator phase.

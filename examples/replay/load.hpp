@@ -10,16 +10,9 @@
 #include <vector>
 
 #include "options.hpp"
-#include "run_file.hpp"
+#include "shared.hpp"
 
 namespace replay {
-
-// Events of one control thread, in the order in which their records are written. Used by that thread only.
-class EventSource {
-  public:
-    virtual ~EventSource() = default;
-    virtual bool next(Event &event) = 0;
-};
 
 struct Load {
     std::string name;

@@ -2,13 +2,10 @@
 #include "pipeline.hpp"
 
 #include <algorithm>
-#include <cstdio>
 #include <cstring>
 
 namespace replay {
 namespace {
-
-constexpr uint64_t kMaxMessages = 20;
 
 // What the C++ runtime uses, by kind.
 constexpr std::array<uint32_t, kKinds> kRealCapacities = {1000, 16384, 16384, 1024};
@@ -27,16 +24,6 @@ std::string describe(const char *what, lanepipe::Status status, const lanepipe::
 }
 
 } // namespace
-
-void LogPrinter::write(uint32_t level, const char *message) {
-    const uint64_t number = ++messages_;
-    if (!quiet && number <= kMaxMessages) {
-        std::fprintf(stderr, "lanepipe %s: %s\n", level == LANEPIPE_LOG_ERROR ? "error" : "warning", message);
-        if (number == kMaxMessages) {
-            std::fputs("lanepipe: further messages are counted only\n", stderr);
-        }
-    }
-}
 
 Pipeline::Pipeline(const Region &region, const Options &options, uint32_t shards, DeviceMemory &memory,
                    Collector &collector)
@@ -71,7 +58,7 @@ bool Pipeline::open(std::string &error) {
     }
     std::memset(device_region(), 0, region_.size());
     view_ = RegionView(region_, region_host_);
-    memory_.set_region(region_dev_, region_.size());
+    memory_.add_region(reinterpret_cast<uintptr_t>(region_dev_), region_.size());
     if (!create_pool(error)) {
         return false;
     }

@@ -5,7 +5,6 @@
 #define REPLAY_PIPELINE_HPP_
 
 #include <array>
-#include <atomic>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -16,21 +15,10 @@
 #include "device_memory.hpp"
 #include "host_threads.hpp"
 #include "layout.hpp"
+#include "log_printer.hpp"
 #include "options.hpp"
 
 namespace replay {
-
-// Prints the library's messages, not too many of them.
-class LogPrinter {
-  public:
-    bool quiet = false;
-
-    void write(uint32_t level, const char *message);
-    uint64_t messages() const { return messages_; }
-
-  private:
-    std::atomic<uint64_t> messages_{0};
-};
 
 // Buffers found at the device by walking all places where it can hold one.
 struct DeviceWalk {

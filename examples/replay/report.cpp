@@ -4,6 +4,8 @@
 #include <cinttypes>
 #include <string>
 
+#include "output.hpp"
+
 namespace replay {
 namespace {
 
@@ -61,18 +63,6 @@ void print_usage(std::FILE *file, const Outcome &outcome) {
     }
     std::fprintf(file, "  all            %9.3f ms CPU  %5.1f %% of a core\n", millis(all),
                  100.0 * per_second(all, outcome.run_ns) / 1e9);
-}
-
-// Texts in the summary are names of runs and our own words; file names can hold anything.
-std::string quoted(const std::string &text) {
-    std::string out = "\"";
-    for (const char c : text) {
-        if (c == '"' || c == '\\') {
-            out += '\\';
-        }
-        out += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
-    }
-    return out + "\"";
 }
 
 void json_lane(std::FILE *file, const LaneBooks &lane) {

@@ -1,52 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #include "session.hpp"
 
-#include <unistd.h>
-
-#include <cinttypes>
 #include <cstdio>
 
-#include "clock.hpp"
+#include "progress.hpp"
+#include "shared.hpp"
 
 namespace replay {
 namespace {
 
 constexpr uint64_t kMillisecond = 1000000;
-
-// Tells how far the run is: one line that is written over on a terminal, a line now and then elsewhere.
-class Progress {
-  public:
-    Progress(const Load &load, bool quiet)
-        : name_(load.name), planned_(load.planned_records), quiet_(quiet), tty_(isatty(STDERR_FILENO) != 0),
-          interval_((tty_ ? 200 : 2000) * kMillisecond), last_(now_ns()) {}
-
-    void show(uint64_t produced, uint64_t collected) {
-        const uint64_t now = now_ns();
-        if (!quiet_ && now - last_ >= interval_) {
-            last_ = now;
-            shown_ = true;
-            std::fprintf(stderr, "%s%s: %3.0f %%  produced %" PRIu64 "  collected %" PRIu64 "%s", tty_ ? "\r" : "",
-                         name_.c_str(), 100.0 * static_cast<double>(produced) / static_cast<double>(planned_), produced,
-                         collected, tty_ ? "  " : "\n");
-            std::fflush(stderr);
-        }
-    }
-
-    void end() {
-        if (shown_ && tty_) {
-            std::fputs("\r\033[K", stderr);
-        }
-    }
-
-  private:
-    std::string name_;
-    uint64_t planned_;
-    bool quiet_;
-    bool tty_;
-    bool shown_ = false;
-    uint64_t interval_;
-    uint64_t last_;
-};
 
 // A geometry that follows from load and options; false if there is none.
 bool plan(const Load &load, const Options &options, Region &region, uint32_t &shards, bool &shadow,
@@ -129,7 +92,7 @@ SessionResult run_session(Load &load, const Options &options, Trace &trace, std:
     if (!pipeline.start(error)) {
         return SessionResult::kFailed;
     }
-    Progress progress(load, options.quiet);
+    Progress progress(load.name, load.planned_records, options.quiet);
     device.start(load);
     while (!device.finished()) {
         sleep_ns(kMillisecond);

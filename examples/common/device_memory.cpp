@@ -3,13 +3,16 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 
-#include "layout.hpp"
+#include "words.hpp"
 
-namespace replay {
+namespace demo {
 namespace {
+
+constexpr uint64_t kAlignment = 64;
 
 // Not canonical on x86-64 and outside the user half on AArch64, whatever the tag byte holds.
 constexpr uint64_t kShadowBias = uint64_t{1} << 50;
@@ -26,14 +29,14 @@ void copy_words(void *to, const void *from, size_t size) {
 
 DeviceMemory::~DeviceMemory() {
     for (const auto &[dev, block] : blocks_) {
-        std::free(block.shadow);
+        std::free(block.memory);
     }
     if (arena_ != nullptr) {
         munmap(arena_, size_);
     }
 }
 
-bool DeviceMemory::open(size_t size, bool shadow) {
+bool DeviceMemory::open(size_t size, bool shadow, ShadowAddresses addresses) {
     void *memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED) {
         return false;
@@ -41,7 +44,7 @@ bool DeviceMemory::open(size_t size, bool shadow) {
     arena_ = static_cast<unsigned char *>(memory);
     size_ = size;
     shadow_ = shadow;
-    bias_ = shadow ? kShadowBias : 0;
+    bias_ = shadow && addresses == ShadowAddresses::kShifted ? kShadowBias : 0;
     return true;
 }
 
@@ -54,6 +57,11 @@ bool DeviceMemory::inside(uint64_t dev, size_t size) const {
     return dev >= base && size <= size_ && dev - base <= size_ - size;
 }
 
+bool DeviceMemory::in_region(uint64_t dev) const {
+    return std::any_of(regions_.begin(), regions_.end(),
+                       [dev](const auto &region) { return dev >= region.first && dev - region.first < region.second; });
+}
+
 void DeviceMemory::arm(Fail what, uint64_t first, uint64_t count) {
     fail_first_ = first;
     fail_count_ = count;
@@ -63,9 +71,10 @@ void DeviceMemory::arm(Fail what, uint64_t first, uint64_t count) {
 
 void *DeviceMemory::alloc(size_t size) {
     if (size > size_) {
+        ++refused_;
         return nullptr;
     }
-    const size_t rounded = (size + 63) / 64 * 64;
+    const size_t rounded = (size + kAlignment - 1) / kAlignment * kAlignment;
     const std::lock_guard<std::mutex> lock(mutex_);
     uint64_t dev = 0;
     if (const auto found = free_by_size_.find(rounded); found != free_by_size_.end()) {
@@ -75,10 +84,11 @@ void *DeviceMemory::alloc(size_t size) {
         dev = address(arena_) + bias_ + used_;
         used_ += rounded;
     } else {
+        ++refused_;
         return nullptr;
     }
     ++allocations_;
-    blocks_[dev] = Block{rounded, nullptr};
+    blocks_[dev] = Block{rounded, nullptr, nullptr};
     return reinterpret_cast<void *>(static_cast<uintptr_t>(dev));
 }
 
@@ -92,13 +102,14 @@ int32_t DeviceMemory::register_memory(void *dev, size_t size, int32_t, void **ho
     if (block == blocks_.end() || size > block->second.size || block->second.shadow != nullptr) {
         return -1;
     }
-    void *memory = std::aligned_alloc(64, block->second.size);
-    if (memory == nullptr) {
+    // Zeroed by the system where it is large, so that a shadow costs what is used of it.
+    block->second.memory = std::calloc(1, block->second.size + kAlignment);
+    if (block->second.memory == nullptr) {
         return -1;
     }
-    std::memset(memory, 0, block->second.size);
-    block->second.shadow = memory;
-    *host = memory;
+    const uint64_t aligned = (address(block->second.memory) + kAlignment - 1) / kAlignment * kAlignment;
+    block->second.shadow = reinterpret_cast<void *>(static_cast<uintptr_t>(aligned));
+    *host = block->second.shadow;
     return 0;
 }
 
@@ -109,7 +120,7 @@ int32_t DeviceMemory::free_memory(void *dev) {
         ++violations_;
         return -1;
     }
-    std::free(block->second.shadow);
+    std::free(block->second.memory);
     free_by_size_.emplace(block->second.size, block->first);
     blocks_.erase(block);
     return 0;
@@ -122,8 +133,7 @@ uint64_t DeviceMemory::live_allocations() const {
 
 bool DeviceMemory::shall_fail(uint64_t dev) {
     const Fail what = fail_.load(std::memory_order_acquire);
-    const bool in_region = dev >= region_.first && dev - region_.first < region_.second;
-    if (what == Fail::kNothing || (what == Fail::kContentCopy && in_region)) {
+    if (what == Fail::kNothing || (what == Fail::kContentCopy && in_region(dev))) {
         return false;
     }
     const uint64_t number = ++counted_;
@@ -140,8 +150,8 @@ int32_t DeviceMemory::copy(const void *host, uint64_t dev, void *to, const void 
         ++failed_copies_;
         return -1;
     }
-    const bool in_region = dev >= region_.first && dev - region_.first < region_.second;
-    if (in_region && (dev | address(host) | size) % sizeof(uint32_t) == 0) {
+    const bool is_shared = in_region(dev) || size == sizeof(uint32_t);
+    if (is_shared && (dev | address(host) | size) % sizeof(uint32_t) == 0) {
         copy_words(to, from, size);
     } else {
         std::memcpy(to, from, size);
@@ -158,4 +168,4 @@ int32_t DeviceMemory::copy_from_device(void *host, const void *dev, size_t size)
     return copy(host, address(dev), host, at(address(dev)), size);
 }
 
-} // namespace replay
+} // namespace demo

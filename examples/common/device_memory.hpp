@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //
 // Memory of the simulated device and the callbacks through which lanepipe reaches it.
-#ifndef REPLAY_DEVICE_MEMORY_HPP_
-#define REPLAY_DEVICE_MEMORY_HPP_
+#ifndef DEMO_DEVICE_MEMORY_HPP_
+#define DEMO_DEVICE_MEMORY_HPP_
 
 #include <atomic>
 #include <cstddef>
@@ -10,11 +10,17 @@
 #include <map>
 #include <mutex>
 #include <utility>
+#include <vector>
 
-namespace replay {
+namespace demo {
 
-// One arena. With shared virtual memory its addresses are the device addresses. With host shadows device addresses are
-// shifted out of every address space a process can have, so that a host access that forgets to copy faults.
+// Where a device whose memory the host sees through shadows has it.
+enum class ShadowAddresses {
+    kShifted, // out of every address space that a process can have: a host access that forgets to copy faults
+    kTrue,    // where it is, for device code that follows addresses itself
+};
+
+// One arena. With shared virtual memory its addresses are the device addresses.
 class DeviceMemory {
   public:
     enum class Fail { kNothing, kAnyCopy, kContentCopy };
@@ -25,15 +31,16 @@ class DeviceMemory {
     ~DeviceMemory();
 
     // Reserves `size` bytes. False if the system refuses.
-    bool open(size_t size, bool shadow);
+    bool open(size_t size, bool shadow, ShadowAddresses addresses = ShadowAddresses::kShifted);
 
     bool shadow() const { return shadow_; }
 
     // The device's own way to its memory; null for an address that is none.
     void *at(uint64_t dev) const;
 
-    // Copies inside the region, which both sides use at once, go word by word; others are contents of buffers.
-    void set_region(const void *dev, size_t size) { region_ = std::make_pair(address(dev), size); }
+    // Copies inside regions, which both sides use at once, go word by word, and so do single words elsewhere, such as
+    // the count of a buffer that is being filled; others are contents of buffers. Before the device runs.
+    void add_region(uint64_t dev, size_t size) { regions_.emplace_back(dev, size); }
 
     // From now on, the `first`-th of the copies in question and `count` - 1 after it fail.
     void arm(Fail what, uint64_t first, uint64_t count);
@@ -50,6 +57,8 @@ class DeviceMemory {
     uint64_t failed_copies() const { return failed_copies_; }
     uint64_t allocations() const { return allocations_; }
     uint64_t live_allocations() const;
+    // Allocations for which there was no room.
+    uint64_t refused() const { return refused_; }
 
     // Copies that were asked for with an address outside device memory, or on the wrong side.
     uint64_t violations() const { return violations_; }
@@ -57,11 +66,13 @@ class DeviceMemory {
   private:
     struct Block {
         size_t size;
-        void *shadow;
+        void *shadow; // as the host sees it
+        void *memory; // to be freed
     };
 
     static uint64_t address(const void *pointer) { return reinterpret_cast<uintptr_t>(pointer); }
     bool inside(uint64_t dev, size_t size) const;
+    bool in_region(uint64_t dev) const;
     bool shall_fail(uint64_t dev);
     int32_t copy(const void *host, uint64_t dev, void *to, const void *from, size_t size);
 
@@ -69,7 +80,7 @@ class DeviceMemory {
     unsigned char *arena_ = nullptr;
     size_t size_ = 0;
     uint64_t bias_ = 0;
-    std::pair<uint64_t, size_t> region_{};
+    std::vector<std::pair<uint64_t, size_t>> regions_;
 
     mutable std::mutex mutex_;
     size_t used_ = 0;
@@ -81,12 +92,13 @@ class DeviceMemory {
     std::atomic<uint64_t> failed_copies_{0};
     std::atomic<uint64_t> allocations_{0};
     std::atomic<uint64_t> violations_{0};
+    std::atomic<uint64_t> refused_{0};
     std::atomic<Fail> fail_{Fail::kNothing};
     std::atomic<uint64_t> counted_{0};
     uint64_t fail_first_ = 0;
     uint64_t fail_count_ = 0;
 };
 
-} // namespace replay
+} // namespace demo
 
-#endif // REPLAY_DEVICE_MEMORY_HPP_
+#endif // DEMO_DEVICE_MEMORY_HPP_

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //
 // Distribution of durations in bounded memory, about 3 % wide classes.
-#ifndef REPLAY_HISTOGRAM_HPP_
-#define REPLAY_HISTOGRAM_HPP_
+#ifndef DEMO_HISTOGRAM_HPP_
+#define DEMO_HISTOGRAM_HPP_
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
 
-namespace replay {
+namespace demo {
 
 class Histogram {
   public:
@@ -68,6 +68,6 @@ class Histogram {
     uint64_t max_ = 0;
 };
 
-} // namespace replay
+} // namespace demo
 
-#endif // REPLAY_HISTOGRAM_HPP_
+#endif // DEMO_HISTOGRAM_HPP_

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //
 // Threads of the pipeline, with what each has cost when it ends.
-#ifndef REPLAY_HOST_THREADS_HPP_
-#define REPLAY_HOST_THREADS_HPP_
+#ifndef DEMO_HOST_THREADS_HPP_
+#define DEMO_HOST_THREADS_HPP_
 
 #include <sys/resource.h>
 
@@ -15,7 +15,7 @@
 
 #include "clock.hpp"
 
-namespace replay {
+namespace demo {
 
 inline constexpr std::array<const char *, 4> kRoleNames = {"sentinel", "drain", "replenish", "collect"};
 static_assert(LANEPIPE_ROLE_SENTINEL == 0 && LANEPIPE_ROLE_DRAIN == 1 && LANEPIPE_ROLE_REPLENISH == 2 &&
@@ -70,6 +70,6 @@ struct Measure {
 
 using HostThreads = lanepipe::BasicThreadFactory<Measure>;
 
-} // namespace replay
+} // namespace demo
 
-#endif // REPLAY_HOST_THREADS_HPP_
+#endif // DEMO_HOST_THREADS_HPP_

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //
-// Time as the demonstrator uses it: nanoseconds in 64 bits.
-#ifndef REPLAY_CLOCK_HPP_
-#define REPLAY_CLOCK_HPP_
+// Time as the demonstrators use it: nanoseconds in 64 bits.
+#ifndef DEMO_CLOCK_HPP_
+#define DEMO_CLOCK_HPP_
 
 #include <time.h>
 
 #include <cstdint>
 
-namespace replay {
+namespace demo {
 
 inline uint64_t read_clock(clockid_t clock) {
     timespec t{};
@@ -26,6 +26,6 @@ inline void sleep_ns(uint64_t ns) {
     nanosleep(&t, nullptr);
 }
 
-} // namespace replay
+} // namespace demo
 
-#endif // REPLAY_CLOCK_HPP_
+#endif // DEMO_CLOCK_HPP_

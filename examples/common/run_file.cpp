@@ -8,9 +8,7 @@
 #include <fstream>
 #include <system_error>
 
-#include "layout.hpp"
-
-namespace replay {
+namespace demo {
 namespace {
 
 // A line of the file: one flat JSON object whose values are whole numbers, strings or arrays of these. Nothing else
@@ -80,6 +78,15 @@ class JsonLine {
         return true;
     }
 
+    bool texts(const char *key, std::vector<std::string> &out) {
+        const Field *field = find(key);
+        if (field == nullptr || field->type != Field::kStrings) {
+            return fail(std::string("no list of strings \"") + key + "\"");
+        }
+        out = field->texts;
+        return true;
+    }
+
     bool fail(const std::string &message) {
         error_ = message;
         return false;
@@ -95,6 +102,7 @@ class JsonLine {
         uint64_t number = 0;
         std::string text;
         std::vector<uint64_t> numbers;
+        std::vector<std::string> texts;
     };
 
     const Field *find(const char *key) const {
@@ -173,12 +181,16 @@ class JsonLine {
             return accept(']');
         }
         do {
-            std::string ignored;
+            std::string text;
             uint64_t number = 0;
-            if (field.type == Field::kStrings ? !string(ignored) : !whole_number(number)) {
+            if (field.type == Field::kStrings ? !string(text) : !whole_number(number)) {
                 return false;
             }
-            field.numbers.push_back(number);
+            if (field.type == Field::kStrings) {
+                field.texts.push_back(std::move(text));
+            } else {
+                field.numbers.push_back(number);
+            }
         } while (accept(','));
         return expect(']');
     }
@@ -196,11 +208,13 @@ bool read_header(JsonLine &line, Run &run, uint64_t &events) {
     uint64_t first = 0;
     uint64_t last = 0;
     std::vector<uint64_t> owners;
+    std::vector<std::string> types;
     if (!line.text("run", run.name) || !line.text("arch", run.arch) ||
         !line.number("clock_hz", uint64_t{1} << 40, run.clock_hz) ||
         !line.number("threads", kMaxThreads, run.threads) || !line.number("cores", kMaxCores, run.cores) ||
-        !line.numbers("core_to_thread", owners) || !line.number("events", uint64_t{1} << 32, events) ||
-        !line.number("first_cycle", UINT64_MAX, first) || !line.number("last_cycle", UINT64_MAX, last)) {
+        !line.numbers("core_to_thread", owners) || !line.texts("core_types", types) ||
+        !line.number("events", uint64_t{1} << 32, events) || !line.number("first_cycle", UINT64_MAX, first) ||
+        !line.number("last_cycle", UINT64_MAX, last)) {
         return false;
     }
     if (run.clock_hz == 0 || run.threads == 0 || run.cores == 0 || last < first || last - first > kMaxCycles) {
@@ -215,15 +229,26 @@ bool read_header(JsonLine &line, Run &run, uint64_t &events) {
         }
         run.core_to_thread.push_back(static_cast<uint32_t>(owner));
     }
+    if (types.size() != run.cores) {
+        return line.fail("\"core_types\" does not have one type for each core");
+    }
+    for (const std::string &type : types) {
+        if (type != "aic" && type != "aiv") {
+            return line.fail("unknown type of core \"" + type + "\"");
+        }
+        run.is_cube.push_back(type == "aic");
+    }
+    run.first_cycle = first;
     run.duration = last - first;
     return true;
 }
 
 bool read_task(JsonLine &line, const Run &run, Event &event) {
     event.type = Event::kTaskEvent;
-    if (!line.number("core", run.cores - 1, event.unit) || !line.number("token", UINT64_MAX, event.token) ||
-        !line.number("dispatch", kMaxCycles, event.dispatch) || !line.number("start", kMaxCycles, event.start) ||
-        !line.number("end", kMaxCycles, event.end) || !line.number("finish", kMaxCycles, event.finish)) {
+    if (!line.number("core", run.cores - 1, event.unit) || !line.number("reg", UINT32_MAX, event.reg) ||
+        !line.number("token", UINT64_MAX, event.token) || !line.number("dispatch", kMaxCycles, event.dispatch) ||
+        !line.number("start", kMaxCycles, event.start) || !line.number("end", kMaxCycles, event.end) ||
+        !line.number("finish", kMaxCycles, event.finish)) {
         return false;
     }
     return (event.dispatch <= event.start && event.start <= event.end && event.end <= event.finish) ||
@@ -253,6 +278,32 @@ bool read_sched(JsonLine &line, const Run &run, Event &event) {
     return true;
 }
 
+bool read_submit(JsonLine &line, Event &event) {
+    event.type = Event::kSubmitEvent;
+    if (!line.number("token", UINT64_MAX, event.token) || !line.number("args", kMaxArguments, event.arguments) ||
+        !line.number("at", kMaxCycles, event.end)) {
+        return false;
+    }
+    event.start = event.end;
+    return true;
+}
+
+bool read_scope(JsonLine &line, Event &event) {
+    event.type = Event::kScopeEvent;
+    std::string phase;
+    if (!line.text("phase", phase) || !line.number("depth", kMaxScopeDepth - 1, event.depth) ||
+        !line.number("ring", 3u, event.ring) || !line.number("heap_start", UINT64_MAX, event.heap_start) ||
+        !line.number("heap_end", UINT64_MAX, event.heap_end) || !line.number("at", kMaxCycles, event.end)) {
+        return false;
+    }
+    if (phase != "begin" && phase != "end") {
+        return line.fail("unknown phase \"" + phase + "\"");
+    }
+    event.begins = phase == "begin";
+    event.start = event.end;
+    return true;
+}
+
 bool read_event(JsonLine &line, Run &run) {
     std::string type;
     if (!line.text("k", type)) {
@@ -269,11 +320,18 @@ bool read_event(JsonLine &line, Run &run) {
         }
     } else if (type == "orch") {
         event.type = Event::kOrchEvent;
-        if (!line.number("token", UINT64_MAX, event.token) || !read_span(line, event)) {
+        if (!line.number("submit", UINT32_MAX, event.index) || !line.number("token", UINT64_MAX, event.token) ||
+            !read_span(line, event)) {
             return false;
         }
-    } else if (type == "submit" || type == "scope") {
-        return true; // other subsystems' records
+    } else if (type == "submit") {
+        if (!read_submit(line, event)) {
+            return false;
+        }
+    } else if (type == "scope") {
+        if (!read_scope(line, event)) {
+            return false;
+        }
     } else {
         return line.fail("unknown event \"" + type + "\"");
     }
@@ -327,4 +385,4 @@ std::vector<std::string> list_runs(const std::string &directory) {
     return names;
 }
 
-} // namespace replay
+} // namespace demo
