@@ -64,7 +64,7 @@ def test_names():
         names.update(f"{suite}.{case}" for suite, case in re.findall(r"\bTEST(?:_[FP])?\((\w+), (\w+)\)", text))
         names.update(f"{suite}.{case}" for suite, case in re.findall(r"\bTYPED_TEST\((\w+), (\w+)\)", text))
     for path in (ROOT / "src").rglob("*.rs"):
-        names.update(re.findall(r"\bfn (\w+)\(", path.read_text(encoding="utf-8")))
+        names.update(re.findall(r"\bfn (\w+)[<(]", path.read_text(encoding="utf-8")))
     return names
 
 

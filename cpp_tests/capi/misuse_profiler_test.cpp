@@ -2,6 +2,8 @@
 // corrupted.
 #include "rig.h"
 
+#include "death_test_style.h"
+
 #include <unistd.h>
 
 namespace {
@@ -370,7 +372,7 @@ TEST(ThreadFactory, FailureAtAnyCallLeavesNothingRunning) {
 
 // More entries wait than the ready ring holds, and a thread cannot be made: start must not wait for it.
 TEST(ThreadFactoryDeathTest, FailureWithABacklogDoesNotHang) {
-    GTEST_FLAG_SET(death_test_style, "threadsafe");
+    death_test::in_new_process();
     const auto scenario = [] {
         alarm(30);
         Shape shape;

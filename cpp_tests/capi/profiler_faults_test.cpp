@@ -1,6 +1,8 @@
 // Faults of the device and of the copies: counted, told, and kept to the queue where they are.
 #include "rig.h"
 
+#include "death_test_style.h"
+
 #include <unistd.h>
 
 namespace {
@@ -417,7 +419,7 @@ INSTANTIATE_TEST_SUITE_P(Modes, Corruption, testing::Values(Mode::kIdentity, Mod
 
 // The host's own index as found at start is device memory like any other: what it holds is not trusted.
 TEST(CorruptionDeathTest, HeadOutOfRangeAtStart) {
-    GTEST_FLAG_SET(death_test_style, "threadsafe");
+    death_test::in_new_process();
     for (const uint32_t bad : {64u, 0x80000000u, UINT32_MAX - 15}) {
         const auto scenario = [bad] {
             alarm(20);

@@ -1,9 +1,9 @@
-// What the suites of the C interface share: status comparison, log capture, memory with faults on demand, a thread
+// What the suites of the C interface share: log capture, memory with faults on demand, a thread
 // factory, and a pool that is audited and released at the end of each case.
 #ifndef LANEPIPE_TESTS_CAPI_SUPPORT_H_
 #define LANEPIPE_TESTS_CAPI_SUPPORT_H_
 
-#include <lanepipe/lanepipe.h>
+#include "status.h"
 
 #include <gtest/gtest.h>
 
@@ -25,17 +25,6 @@
 #include <vector>
 
 namespace capi {
-
-inline testing::AssertionResult same_status(const char *, const char *text, lanepipe_status_t want,
-                                            lanepipe_status_t got) {
-    if (want == got)
-        return testing::AssertionSuccess();
-    return testing::AssertionFailure() << text << " is " << lanepipe_status_name(got) << ", not "
-                                       << lanepipe_status_name(want);
-}
-
-#define EXPECT_STATUS(want, call) EXPECT_PRED_FORMAT2(capi::same_status, want, call)
-#define ASSERT_STATUS(want, call) ASSERT_PRED_FORMAT2(capi::same_status, want, call)
 
 // A misused call: the documented status and at least one line of level error.
 #define EXPECT_REFUSED(log, want, call)                                                                                \

@@ -1,6 +1,8 @@
 // Edges of a started pipeline: sites without a free queue, collectors that hang, owners that forget to stop.
 #include "pipeline.h"
 
+#include "death_test_style.h"
+
 namespace {
 
 using compat::eventually;
@@ -64,7 +66,7 @@ struct Forgetful : profiling_common::ProfilerBase<Forgetful, Module> {
 
 // The base cannot stop threads that call a collector which is gone; it must not let them run on.
 TEST(LifecycleEdgesDeathTest, ADestructorThatForgetsStopEndsTheProcess) {
-    ::testing::FLAGS_gtest_death_test_style = "threadsafe";
+    death_test::in_new_process();
     EXPECT_DEATH(
         {
             Pipeline p(Sharing::kIdentity, 1);

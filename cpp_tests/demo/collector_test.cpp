@@ -2,7 +2,7 @@
 //
 // The collector's checks, and the demonstrator's small parts: what is wrong must show.
 #include "replay/collector.hpp"
-#include "replay/histogram.hpp"
+#include "common/histogram.hpp"
 #include "replay/load.hpp"
 #include "replay/options.hpp"
 

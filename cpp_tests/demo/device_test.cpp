@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //
 // The simulated device against the device half of the protocol; the test plays the host by hand.
-#include "replay/clock.hpp"
+#include "common/clock.hpp"
 #include "replay/device.hpp"
 
 #include <gtest/gtest.h>

@@ -10,26 +10,10 @@ What a run must produce is computed here from the .jsonl files, independently of
 import collections
 import json
 import os
-import subprocess
-import sys
 import tempfile
-import unittest
 
-PROGRAM = ""
-RUNS_DIR = ""
-RUNS = []
-TIMEOUT = 240
-
-
-def run(*arguments):
-    command = [PROGRAM, "--runs-dir", RUNS_DIR, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, check=False)
-
-
-def events(name):
-    with open(os.path.join(RUNS_DIR, name + ".jsonl"), encoding="utf-8") as file:
-        lines = [json.loads(line) for line in file]
-    return lines[0], lines[1:]
+import program
+from program import events, run
 
 
 def golden(name):
@@ -52,12 +36,7 @@ def golden(name):
     return lanes, instances
 
 
-class ReplayCase(unittest.TestCase):
-    def summary(self, *arguments, code=0):
-        result = run("--json", "-", *arguments)
-        self.assertEqual(result.returncode, code, result.stderr + result.stdout[-2000:])
-        return json.loads(result.stdout)
-
+class ReplayCase(program.ProgramCase):
     def check_books(self, outcome, loops=1, records_per_buffer=16, loss=False):
         """Lane by lane against the recorded run."""
         lanes, instances = golden(outcome["run"])
@@ -97,7 +76,7 @@ class Recorded(ReplayCase):
 
     def test_svm(self):
         result = self.summary("--memory", "svm", "all")
-        self.assertEqual([outcome["run"] for outcome in result["runs"]], RUNS)
+        self.assertEqual([outcome["run"] for outcome in result["runs"]], program.RUNS)
         for outcome in result["runs"]:
             with self.subTest(run=outcome["run"]):
                 self.assertEqual(outcome["copies"], 0)
@@ -105,7 +84,7 @@ class Recorded(ReplayCase):
 
     def test_shadow(self):
         result = self.summary("--memory", "shadow", "all")
-        self.assertEqual([outcome["run"] for outcome in result["runs"]], RUNS)
+        self.assertEqual([outcome["run"] for outcome in result["runs"]], program.RUNS)
         for outcome in result["runs"]:
             with self.subTest(run=outcome["run"]):
                 self.assertGreater(outcome["copies"], 0)
@@ -330,7 +309,7 @@ class Trace(ReplayCase):
         return names
 
     def test_every_run(self):
-        for name in RUNS:
+        for name in program.RUNS:
             with self.subTest(run=name):
                 outcome, trace = self.trace(name)
                 self.check_books(outcome)
@@ -365,14 +344,6 @@ class Trace(ReplayCase):
 
 
 class ExitCodes(ReplayCase):
-    def refused(self, *arguments):
-        result = run(*arguments)
-        self.assertEqual(result.returncode, 2, (arguments, result.stderr))
-        self.assertEqual(result.stdout, "")
-        self.assertEqual(result.stderr.count("\n"), 1, result.stderr)
-        self.assertTrue(result.stderr.startswith("lanepipe_replay: "), result.stderr)
-        return result.stderr
-
     def test_bad_options(self):
         for arguments in (
             ["--nonsense"],
@@ -424,10 +395,7 @@ class ExitCodes(ReplayCase):
 
     def test_no_runs(self):
         with tempfile.TemporaryDirectory() as directory:
-            result = subprocess.run(
-                [PROGRAM, "--runs-dir", directory], capture_output=True, text=True, timeout=TIMEOUT, check=False
-            )
-            self.assertEqual(result.returncode, 2)
+            self.assertEqual(run(runs_dir=directory).returncode, 2)
 
     def test_bad_runs_name_file_and_line(self):
         header, lines = events("vector_5_a2a3")
@@ -454,6 +422,8 @@ class ExitCodes(ReplayCase):
             "number out of range": (changed(task, finish=1 << 70), f":{task + 2}:"),
             "thread out of range": (changed(sched, thread=4), f":{sched + 2}:"),
             "owner out of range": ([json.dumps({**header, "core_to_thread": [9] * 24})] + body, ":1:"),
+            "types missing": ([json.dumps({**header, "core_types": []})] + body, ":1:"),
+            "unknown type": ([json.dumps({**header, "core_types": ["gpu"] * 24})] + body, ":1:"),
             "owners missing": ([json.dumps({**header, "core_to_thread": []})] + body, ":1:"),
             "no clock": ([json.dumps({**header, "clock_hz": 0})] + body, ":1:"),
         }
@@ -478,7 +448,7 @@ class ExitCodes(ReplayCase):
         result = run("--list-runs")
         self.assertEqual(result.returncode, 0)
         listed = [line.split()[0] for line in result.stdout.splitlines()[1:]]
-        self.assertEqual(listed, RUNS)
+        self.assertEqual(listed, program.RUNS)
 
     def test_report_and_quiet(self):
         result = run("vector_5_a2a3")
@@ -489,14 +459,5 @@ class ExitCodes(ReplayCase):
         self.assertEqual((result.returncode, result.stdout, result.stderr), (0, "", ""))
 
 
-def main():
-    global PROGRAM, RUNS_DIR, RUNS
-    if len(sys.argv) < 3:
-        sys.exit(__doc__)
-    PROGRAM, RUNS_DIR = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
-    RUNS = sorted(name[: -len(".jsonl")] for name in os.listdir(RUNS_DIR) if name.endswith(".jsonl"))
-    unittest.main(argv=[sys.argv[0], *sys.argv[3:]], verbosity=2)
-
-
 if __name__ == "__main__":
-    main()
+    program.main(__doc__)
