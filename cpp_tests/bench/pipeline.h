@@ -5,6 +5,7 @@
 #define LANEPIPE_TESTS_BENCH_PIPELINE_H_
 
 #include "bench.h"
+#include "subsystems.h"
 
 #include <lanepipe/lanepipe.hpp>
 
@@ -23,9 +24,6 @@
 
 namespace bench {
 
-constexpr uint32_t kRows = PLATFORM_MAX_AICPU_THREADS;
-constexpr uint32_t kSlots = 4;
-
 struct alignas(32) Entry {
     uint64_t buffer_ptr;
     uint32_t kind;
@@ -34,13 +32,12 @@ struct alignas(32) Entry {
     uint64_t unused;
 };
 
-struct alignas(64) FreeQueue {
-    volatile uint64_t buffer_ptrs[kSlots];
+template <uint32_t Slots> struct alignas(128) FreeQueue {
+    volatile uint64_t buffer_ptrs[Slots];
     volatile uint32_t head;
     volatile uint32_t tail;
-    uint8_t padding[88];
 };
-static_assert(sizeof(FreeQueue) == 128, "as in the C++ runtime");
+static_assert(sizeof(FreeQueue<4>) == 128 && sizeof(FreeQueue<8>) == 128, "as in the C++ runtime");
 
 // What stands in the shared region of a subsystem of geometry `G`.
 template <typename G> struct Header {
@@ -48,27 +45,7 @@ template <typename G> struct Header {
     alignas(64) volatile uint32_t queue_heads[kRows];
     alignas(64) volatile uint32_t queue_tails[kRows];
     alignas(64) Entry queues[kRows][G::kReady];
-    FreeQueue free_queues[G::kInstances];
-};
-
-// A producer on the device: its kind, and the control thread that publishes for it.
-struct Producer {
-    int kind;
-    uint32_t row;
-};
-
-// One kind, three producers of a cluster to a control thread: 32 KB buffers, as the PMU has them on an a2a3.
-struct PmuGeometry {
-    static constexpr int kKinds = 1;
-    static constexpr uint32_t kReady = 144;
-    static constexpr size_t kDone = 144;
-    static constexpr size_t kLane = 144;
-    static constexpr uint32_t kInstances = 72;
-    static constexpr const char *kName = "PMU";
-    static constexpr size_t buffer_size(int) { return 32832; }
-    static constexpr int batch_size(int) { return 1; }
-    static constexpr int warm_target(int, int) { return 1; }
-    static constexpr Producer producer(uint32_t instance, uint32_t rows) { return {0, instance / 3 % rows}; }
+    FreeQueue<G::kSlots> free_queues[G::kInstances];
 };
 
 // Device memory and how it is reached. Counts what the host asks for.
@@ -176,8 +153,11 @@ class Sink {
         if (published_ns != 0) {
             line.latencies.push_back(static_cast<double>(now_ns() - published_ns));
         }
+        // Relaxed: one thread's, and a count by which nothing is read.
+        const uint64_t count = line.count.load(std::memory_order_relaxed) + 1;
+        line.count.store(count, std::memory_order_relaxed);
         // Whoever takes the last one expected tells the waiting thread.
-        if (++line.count == line.expected) {
+        if (count == line.expected) {
             const std::lock_guard<std::mutex> lock(mutex_);
             --unmet_;
             met_.notify_one();
@@ -189,14 +169,23 @@ class Sink {
         const std::lock_guard<std::mutex> lock(mutex_);
         unmet_ = shards;
         for (size_t shard = 0; shard < shards; ++shard) {
-            lines_[shard].expected = lines_[shard].count + count;
+            lines_[shard].expected = lines_[shard].count.load() + count;
         }
     }
     void expect_on(size_t shard, uint64_t count) {
         const std::lock_guard<std::mutex> lock(mutex_);
         unmet_ = 1;
         lines_[shard].latencies.reserve(count);
-        lines_[shard].expected = lines_[shard].count + count;
+        lines_[shard].expected = lines_[shard].count.load() + count;
+    }
+
+    // Buffers taken so far. Any thread.
+    uint64_t taken() const {
+        uint64_t sum = 0;
+        for (const Line &line : lines_) {
+            sum += line.count.load(std::memory_order_relaxed);
+        }
+        return sum;
     }
 
     void await() {
@@ -208,7 +197,7 @@ class Sink {
 
   private:
     struct alignas(128) Line {
-        uint64_t count = 0;
+        std::atomic<uint64_t> count{0};
         uint64_t expected = 0;
         std::vector<double> latencies;
     };
@@ -228,6 +217,9 @@ template <typename G> class Device {
         }
     }
 
+    // The device's side of the region.
+    Header<G> &shared() const { return *shared_; }
+
     // Publishes one buffer of `row`, of the next producer that has an empty one; false if there is none, no room for
     // it, or a gate is shut. Asks for a freeze once per wait.
     bool publish(uint32_t row, uint64_t published_ns = 0) {
@@ -244,12 +236,12 @@ template <typename G> class Device {
         for (size_t tried = 0; tried < producers_[row].size(); ++tried) {
             const uint32_t instance = producers_[row][at.next];
             at.next = at.next + 1 == producers_[row].size() ? 0 : at.next + 1;
-            FreeQueue &free_queue = shared_->free_queues[instance];
+            auto &free_queue = shared_->free_queues[instance];
             const uint32_t head = free_queue.head;
             if (head == load(free_queue.tail)) {
                 continue;
             }
-            const uint64_t buffer = free_queue.buffer_ptrs[head % kSlots];
+            const uint64_t buffer = free_queue.buffer_ptrs[head % G::kSlots];
             store(free_queue.head, head + 1);
             __atomic_store_n(reinterpret_cast<uint64_t *>(buffer), uint64_t{tail}, __ATOMIC_RELAXED);
             shared_->queues[row][tail] =
@@ -350,9 +342,9 @@ template <typename G> class Ours {
                                G::kReady, sizeof(Entry), offsetof(Entry, buffer_ptr), 0});
         }
         for (uint32_t instance = 0; instance < G::kInstances; ++instance) {
-            FreeQueue &at = shared.free_queues[instance];
+            auto &at = shared.free_queues[instance];
             const Producer producer = G::producer(instance, rows);
-            instances_.push_back({{word(at.head), word(at.tail), const_cast<uint64_t *>(at.buffer_ptrs), kSlots, 0},
+            instances_.push_back({{word(at.head), word(at.tail), const_cast<uint64_t *>(at.buffer_ptrs), G::kSlots, 0},
                                   static_cast<uint32_t>(producer.kind),
                                   producer.row});
         }
@@ -367,6 +359,9 @@ template <typename G> class Ours {
         config.kind_count = G::kKinds;
         config.kinds = kinds_.data();
         config.collect_batch = 16;
+        DfxBackpressureHeader &gates = shared.backpressure;
+        config.gates = {word(gates.rq_freeze_active), word(gates.rq_contended), word(gates.fq_freeze_active),
+                        word(gates.fq_contended)};
     }
 
     void start() {
@@ -445,14 +440,14 @@ template <typename G> struct Module {
     using DataHeader = Header<G>;
     using ReadyEntry = Entry;
     using ReadyBufferInfo = ReadyInfo;
-    using FreeQueue = bench::FreeQueue;
+    using FreeQueue = bench::FreeQueue<G::kSlots>;
 
     static constexpr int kBufferKinds = G::kKinds;
     static constexpr int kMaxCollectorThreads = kRows;
     static constexpr uint32_t kReadyQueueSize = G::kReady;
     static constexpr size_t kHostPoolQueueSize = G::kDone;
     static constexpr size_t kHostRecycledQueueSize = G::kLane;
-    static constexpr uint32_t kSlotCount = kSlots;
+    static constexpr uint32_t kSlotCount = G::kSlots;
     static constexpr const char *kSubsystemName = G::kName;
 
     // How many rows are in use: a module has no object to keep it in.
