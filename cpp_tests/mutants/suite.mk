@@ -26,11 +26,25 @@ ifeq ($(DIRECTORY),device)
 INCLUDES := -Iinclude/lanepipe/compat -Icpp_tests/runtime/device -Icpp_tests/device $(INCLUDES)
 OBJECTS += $(OUT)/runtime/device/platform_hooks.o
 endif
+ifeq ($(DIRECTORY),demo)
+INCLUDES := -Iinclude -Iexamples -Iexamples/common
+PARTS := $(filter-out %/main.cpp,$(wildcard examples/common/*.cpp examples/profile/*.cpp))
+OBJECTS := $(OUT)/$(SUITE)_test.o $(PARTS:%.cpp=$(OUT)/%.o)
+DEFINES := -DLANEPIPE_DATA_DIR='"data"'
+endif
+# One architecture stands for both.
+ifeq ($(DIRECTORY),subsystems)
+INCLUDES := -Icpp_tests/device $(INCLUDES)
+endif
 
 $(PROGRAM): $(OBJECTS) $(LIBRARY)
 	$(CXX) $(LINKFLAGS) -o $@ $^ -lgtest_main -lgtest -ldl
 
 $(OUT)/%.o: cpp_tests/%.cpp
+	@mkdir -p $(@D)
+	$(CXX) -std=c++17 -O0 -pthread -MMD -MP $(DEFINES) $(INCLUDES) -c -o $@ $<
+
+$(OUT)/examples/%.o: examples/%.cpp
 	@mkdir -p $(@D)
 	$(CXX) -std=c++17 -O0 -pthread -MMD -MP $(DEFINES) $(INCLUDES) -c -o $@ $<
 
