@@ -11,6 +11,11 @@ use crate::sync::{CachePadded, Edge};
 const H1: Edge = Edge::new("profiler.H1", Ordering::Release);
 const H2: Edge = Edge::new("profiler.H2", Ordering::Acquire);
 
+/// Entries from index `from` to index `to` of a queue of `capacity` entries.
+pub(super) fn distance(from: u32, to: u32, capacity: u32) -> u32 {
+    if to >= from { to - from } else { capacity.saturating_sub(from).saturating_add(to) }
+}
+
 /// How far a drain thread has come in one ready queue: the index of the next entry that it takes.
 #[derive(Debug)]
 pub(super) struct Progress(CachePadded<AtomicU32>);
@@ -27,10 +32,11 @@ impl Progress {
         self.0.store(taken, Ordering::Relaxed);
     }
 
-    /// Whether a tail shows entries that the drain thread has not taken. Sentinel.
+    /// Entries before `tail` that the drain thread has not taken, in a queue of `capacity` entries; both are possible indices.
+    /// Sentinel.
     #[inline]
-    pub(super) fn is_behind(&self, tail: u32) -> bool {
-        self.0.load(Ordering::Relaxed) != tail
+    pub(super) fn behind(&self, tail: u32, capacity: u32) -> u32 {
+        distance(self.0.load(Ordering::Relaxed), tail, capacity)
     }
 
     /// Whether the drain thread has an index of a queue of `capacity` entries at all: it may have found an impossible one.

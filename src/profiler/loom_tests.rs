@@ -309,7 +309,7 @@ fn sentinel_and_laps() {
     for entry in 1..=ENTRIES {
         let next = entry % CAPACITY;
         tail.store(next, Ordering::Release);
-        while progress.is_behind(next) {
+        while progress.behind(next, CAPACITY) != 0 {
             bell.announce();
             thread::yield_now();
         }

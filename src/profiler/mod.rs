@@ -40,6 +40,7 @@ mod instances;
 mod lifecycle;
 #[cfg(all(test, loom))]
 mod loom_tests;
+mod pace;
 mod refill;
 mod replenish;
 mod route;

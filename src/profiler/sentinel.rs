@@ -1,7 +1,9 @@
 //! The sentinel: the one who polls. It only reads device words, and wakes the threads that have work. It has a thread of its
 //! own, or the replenish thread does its work between its own.
 
+use super::announce::distance;
 use super::config::Role;
+use super::pace::{Found, Pace};
 use super::run::Run;
 use crate::event::now;
 use crate::layout::{Gates, RawWords64};
@@ -10,19 +12,30 @@ use crate::sync::RawWord32;
 
 /// What the sentinel remembers from poll to poll.
 pub(super) struct Sentinel {
-    interval: u64,
-    last_traffic: u64,
+    pace: Pace,
     failures: u64,
+    /// Buffers that the producers of each queue can have in their free queues.
+    buffers: Box<[u32]>,
+    /// The tails as the last poll saw them: a drain thread that is awake leaves nothing behind, however fast entries come.
+    tails: Box<[u32]>,
     /// Tails out of range, or of a queue whose head is, which no drain thread ever catches up with: announced once.
     corrupt: Box<[Option<u32>]>,
 }
 
 impl Sentinel {
     pub(super) fn new(run: &Run) -> Self {
+        let config = &run.config;
+        let mut buffers: Box<[u32]> = vec![0; config.queues.len()].into();
+        for (_, served) in run.instances.iter() {
+            if let Some(sum) = buffers.get_mut(served.queue() as usize) {
+                *sum = sum.saturating_add(served.instance.free.slot_count);
+            }
+        }
         Self {
-            interval: run.config.poll_min_ns,
-            last_traffic: now(),
+            pace: Pace::new(config.poll_min_ns, config.poll_max_ns, config.quiet_ns, now()),
             failures: 0,
+            buffers,
+            tails: config.queues.iter().map(|queue| queue.port.own_head()).collect(),
             corrupt: vec![None; run.config.queues.len()].into(),
         }
     }
@@ -31,9 +44,10 @@ impl Sentinel {
     pub(super) fn run(mut self, run: &Run) {
         tighten_timer_slack();
         while !run.intake_stopped() {
-            let deadline = self.poll(run);
+            let mut deadline = self.poll(run);
             if contended(run) {
                 run.circulation.nudge();
+                deadline = deadline.min(now().saturating_add(run.config.poll_min_ns));
             }
             let _ = run.sentinel_event.wait_until(deadline, 0, || run.intake_stopped().then_some(()));
         }
@@ -43,10 +57,16 @@ impl Sentinel {
     pub(super) fn poll(&mut self, run: &Run) -> u64 {
         let config = &run.config;
         let mut behind = 0u64;
+        let mut found = Found::Nothing;
         for (number, queue) in config.queues.iter().enumerate() {
             let (capacity, progress) = (queue.port.capacity, &run.progress[number]);
             let announce = match queue.port.tail(&run.link) {
-                Ok(tail) if tail < capacity && progress.is_possible(capacity) => progress.is_behind(tail),
+                Ok(tail) if tail < capacity && progress.is_possible(capacity) => {
+                    let behind = progress.behind(tail, capacity);
+                    let came = distance(core::mem::replace(&mut self.tails[number], tail), tail, capacity);
+                    found = found.max(Found::of(behind.max(came), self.buffers[number]));
+                    behind != 0
+                }
                 Ok(tail) => self.corrupt[number].replace(tail) != Some(tail),
                 Err(status) => {
                     self.failures += 1;
@@ -61,14 +81,12 @@ impl Sentinel {
                 bell.announce();
             }
         }
-        let time = now();
-        if behind != 0 {
-            self.last_traffic = time;
-            self.interval = config.poll_min_ns;
-        } else if time.saturating_sub(self.last_traffic) > config.quiet_ns {
-            self.interval = self.interval.saturating_mul(2).min(config.poll_max_ns);
+        if behind != 0 && found == Found::Nothing {
+            // What cannot be counted.
+            found = Found::Much;
         }
-        time.saturating_add(self.interval)
+        let time = now();
+        time.saturating_add(self.pace.next(time, found))
     }
 }
 

@@ -205,7 +205,8 @@ pub struct lanepipe_profiler_config_t {
     pub instances: *const lanepipe_instance_t,
     /// `kind_count` kinds.
     pub kinds: *const lanepipe_kind_t,
-    /// Shortest polling interval in nanoseconds; 0 is 50,000.
+    /// Shortest polling interval in nanoseconds, for entries that come singly or fast; 0 is 50,000. In steady traffic that leaves
+    /// the device most of its buffers it grows up to four times that, no longer than the longest.
     pub poll_min_ns: u64,
     /// Longest polling interval in nanoseconds, reached after `quiet_ns` without traffic; 0 is 1,000,000.
     pub poll_max_ns: u64,
