@@ -86,27 +86,22 @@ bool Host::start(std::string &error) {
 }
 
 bool Host::finish(std::string &error) {
-    for (uint32_t subsystem = 0; subsystem < kSubsystems; ++subsystem) {
-        lanepipe::Collector &collector = ends_[subsystem].collector;
-        if (!collector) {
-            continue;
+    const auto each = [&](const char *what, auto &&call) {
+        for (uint32_t subsystem = 0; subsystem < kSubsystems; ++subsystem) {
+            lanepipe::Collector &collector = ends_[subsystem].collector;
+            const lanepipe::Status status = collector ? call(collector) : lanepipe::Status();
+            if (!status.ok()) {
+                error = describe(subsystem, what, status);
+                return false;
+            }
         }
-        const char *what = "stopping";
-        lanepipe::Status status = collector.stop(kStopTimeout);
-        if (status.ok()) {
-            what = "recovering from";
-            status = collector.recover();
-        }
-        if (status.ok()) {
-            what = "reconciling";
-            status = collector.reconcile();
-        }
-        if (!status.ok()) {
-            error = describe(subsystem, what, status);
-            return false;
-        }
-    }
-    return true;
+        return true;
+    };
+    const bool stopped = each("stopping", [](lanepipe::Collector &collector) { return collector.stop(kStopTimeout); });
+    // What follows is book-keeping and shall not fail by order.
+    memory_.arm(DeviceMemory::Fail::kNothing, 0, 0);
+    return stopped && each("recovering from", [](lanepipe::Collector &collector) { return collector.recover(); }) &&
+           each("reconciling", [](lanepipe::Collector &collector) { return collector.reconcile(); });
 }
 
 bool Host::close(std::string &error) {
