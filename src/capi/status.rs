@@ -3,6 +3,20 @@
 use crate::status::lanepipe_status_t;
 use core::ffi::c_char;
 
+/// What a call returns that was not refused on the way, or was.
+#[inline(always)]
+pub(super) fn status(outcome: Result<lanepipe_status_t, lanepipe_status_t>) -> lanepipe_status_t {
+    match outcome {
+        Ok(status) | Err(status) => status,
+    }
+}
+
+/// The same of a call that has one good outcome.
+#[inline(always)]
+pub(super) fn done(outcome: Result<(), lanepipe_status_t>) -> lanepipe_status_t {
+    status(outcome.map(|()| lanepipe_status_t::LANEPIPE_OK))
+}
+
 /// Name of a status, for instance `"LANEPIPE_E_NULL"`.
 ///
 /// `status`: any value; unknown ones give `"LANEPIPE_E_UNKNOWN_STATUS"`. Returns a static string. Any thread, never

@@ -62,10 +62,10 @@ impl Sentinel {
             let (capacity, progress) = (queue.port.capacity, &run.progress[number]);
             let announce = match queue.port.tail(&run.link) {
                 Ok(tail) if tail < capacity && progress.is_possible(capacity) => {
-                    let behind = progress.behind(tail, capacity);
+                    let left = progress.behind(tail, capacity);
                     let came = distance(core::mem::replace(&mut self.tails[number], tail), tail, capacity);
-                    found = found.max(Found::of(behind.max(came), self.buffers[number]));
-                    behind != 0
+                    found = found.max(Found::of(left.max(came), self.buffers[number]));
+                    left != 0
                 }
                 Ok(tail) => self.corrupt[number].replace(tail) != Some(tail),
                 Err(status) => {

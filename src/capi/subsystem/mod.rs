@@ -12,6 +12,7 @@ mod swimlane;
 use super::arch::{LANEPIPE_ARCH_A2A3, LANEPIPE_ARCH_A5};
 use super::args::{Sized32, check, check_sized, sized};
 use super::device::{Callbacks, lanepipe_device_now_fn_t, lanepipe_device_relax_fn_t};
+use super::status::{done, status};
 use crate::device::lane::{Launch, Losses, Thread};
 use crate::device::{Clock, Flushed};
 use crate::status::{Status, lanepipe_status_t};
@@ -302,16 +303,4 @@ fn flushed(flushed: Option<Flushed>) -> lanepipe_status_t {
         Some(Flushed::Lost(_)) => Status::LANEPIPE_DROPPED,
         None => Status::LANEPIPE_E_INVALID,
     }
-}
-
-#[inline(always)]
-fn status(outcome: Result<lanepipe_status_t, Status>) -> lanepipe_status_t {
-    match outcome {
-        Ok(status) | Err(status) => status,
-    }
-}
-
-#[inline(always)]
-fn done(outcome: Result<(), Status>) -> lanepipe_status_t {
-    status(outcome.map(|()| Status::LANEPIPE_OK))
 }

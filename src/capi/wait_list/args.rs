@@ -1,36 +1,21 @@
 //! Checks of the arguments.
 
 use super::types::*;
+use crate::capi::args::check;
 use crate::mailbox::wait_list::{ALIGN, ListRef, Side};
 use crate::status::Status;
 
-pub(super) fn check<T>(pointer: *const T, align: usize) -> Result<(), Status> {
-    if pointer.is_null() {
-        Err(Status::LANEPIPE_E_NULL)
-    } else if !(pointer as usize).is_multiple_of(align) {
-        Err(Status::LANEPIPE_E_MISALIGNED)
-    } else {
-        Ok(())
-    }
-}
-
-/// Checks a structure that starts with its size.
-///
-/// # Safety
-///
-/// `pointer` is null or readable for its `struct_size`.
-pub(super) unsafe fn check_sized<T>(pointer: *const T) -> Result<(), Status> {
-    check(pointer, align_of::<T>())?;
-    // SAFETY: every such structure starts with its size.
-    let size = unsafe { pointer.cast::<u32>().read() };
-    if size as usize == size_of::<T>() { Ok(()) } else { Err(Status::LANEPIPE_E_STRUCT_SIZE) }
+/// Checks the address of something that is described by its bytes: a list, an entry, a condition, a mailbox.
+pub(super) fn check_place<T>(place: *const T) -> Result<(), Status> {
+    const { assert!(align_of::<u64>() == ALIGN) };
+    check(place.cast::<u64>())
 }
 
 /// # Safety
 ///
 /// `list` is null or a wait list.
 pub(super) unsafe fn list_at(list: *mut lanepipe_wait_list_t) -> Result<ListRef, Status> {
-    check(list, ALIGN)?;
+    check_place(list)?;
     // SAFETY: aligned; the caller's contract.
     Ok(unsafe { ListRef::new(list.cast()) })
 }
@@ -44,4 +29,17 @@ pub(super) unsafe fn side_at<'a>(side: *mut lanepipe_wait_side_t) -> Result<Opti
     }
     // SAFETY: the caller's contract.
     unsafe { Side::at(side.cast()) }.map(Some)
+}
+
+/// A list with its side area.
+///
+/// # Safety
+///
+/// As for [`list_at`] and [`side_at`].
+pub(super) unsafe fn list_with_side<'a>(
+    list: *mut lanepipe_wait_list_t,
+    side: *mut lanepipe_wait_side_t,
+) -> Result<(ListRef, Option<&'a mut Side>), Status> {
+    // SAFETY: forwarded.
+    unsafe { Ok((list_at(list)?, side_at(side)?)) }
 }

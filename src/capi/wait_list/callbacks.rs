@@ -1,7 +1,7 @@
 //! The caller's functions, and where it collects completed slots.
 
-use super::args::{check, check_sized};
 use super::types::*;
+use crate::capi::args::{check, check_sized};
 use crate::mailbox::layout::Variant;
 use crate::mailbox::wait_list::{ConditionRef, Failure, Mode, Poll, Sink};
 use crate::status::Status;
@@ -142,7 +142,7 @@ pub(super) unsafe fn callbacks(
     let release = if release.is_null() {
         None
     } else {
-        check(release, align_of::<lanepipe_wait_release_t>())?;
+        check(release)?;
         // SAFETY: checked; the caller's contract.
         let place = unsafe { release.read() };
         if place.reserved != 0 || place.capacity < 0 {

@@ -5,11 +5,13 @@ mod callbacks;
 mod request;
 mod types;
 
+use super::args::{check, check_sized};
 use super::mailbox::lanepipe_mailbox_t;
+use super::status::{done, status};
 use crate::mailbox::layout::Variant;
-use crate::mailbox::wait_list::{self, ALIGN, ConditionRef, EntryRef, Message, Outcome, Poll, Side};
+use crate::mailbox::wait_list::{self, ConditionRef, EntryRef, Message, Outcome, Poll, Side};
 use crate::status::{Status, lanepipe_status_t};
-use args::{check, check_sized, list_at, side_at};
+use args::{check_place, list_at, list_with_side, side_at};
 use callbacks::callbacks;
 use core::ffi::c_void;
 use core::ptr::null_mut;
@@ -29,13 +31,14 @@ pub extern "C" fn lanepipe_wait_list_size() -> usize {
 /// `size` is null or writable.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lanepipe_wait_side_required_size(overflow: u32, size: *mut usize) -> lanepipe_status_t {
-    if let Err(status) = check(size, align_of::<usize>()) {
-        return status;
-    }
-    let Some(required) = Side::required_size(overflow) else { return Status::LANEPIPE_E_TOO_LARGE };
-    // SAFETY: checked; the caller's contract.
-    unsafe { size.write(required) };
-    Status::LANEPIPE_OK
+    let run = || {
+        check(size)?;
+        let required = Side::required_size(overflow).ok_or(Status::LANEPIPE_E_TOO_LARGE)?;
+        // SAFETY: checked; the caller's contract.
+        unsafe { size.write(required) };
+        Ok(())
+    };
+    done(run())
 }
 
 /// Makes a side area in `length` bytes at `memory`, which is aligned to `LANEPIPE_WAIT_SIDE_ALIGN` and stays the caller's.
@@ -61,14 +64,10 @@ pub unsafe extern "C" fn lanepipe_wait_side_init(
     }
     let remembers = flags & LANEPIPE_WAIT_TOKENS_COME_BACK == 0;
     // SAFETY: the caller's contract.
-    match unsafe { Side::init(memory.cast(), length, overflow, remembers) } {
-        Ok(made) => {
-            // SAFETY: not null; the caller's contract.
-            unsafe { side.write(made.as_ptr().cast()) };
-            Status::LANEPIPE_OK
-        }
-        Err(status) => status,
-    }
+    done(unsafe { Side::init(memory.cast(), length, overflow, remembers) }.map(|made| {
+        // SAFETY: not null; the caller's contract.
+        unsafe { side.write(made.as_ptr().cast()) }
+    }))
 }
 
 /// Makes the list empty and free, and forgets what its side area (may be null) holds. For memory of any contents. Nobody else
@@ -83,17 +82,7 @@ pub unsafe extern "C" fn lanepipe_wait_list_reset(
     side: *mut lanepipe_wait_side_t,
 ) -> lanepipe_status_t {
     // SAFETY: the caller's contract.
-    let list = match unsafe { list_at(list) } {
-        Ok(list) => list,
-        Err(status) => return status,
-    };
-    // SAFETY: the caller's contract.
-    let side = match unsafe { side_at(side) } {
-        Ok(side) => side,
-        Err(status) => return status,
-    };
-    wait_list::reset(list, side);
-    Status::LANEPIPE_OK
+    done(unsafe { list_with_side(list, side) }.map(|(list, side)| wait_list::reset(list, side)))
 }
 
 /// One attempt to become the list's consumer: `LANEPIPE_OK`, or `LANEPIPE_BUSY`, in which case nothing was stored. A lock
@@ -105,11 +94,10 @@ pub unsafe extern "C" fn lanepipe_wait_list_reset(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lanepipe_wait_list_try_lock(list: *mut lanepipe_wait_list_t) -> lanepipe_status_t {
     // SAFETY: the caller's contract.
-    match unsafe { list_at(list) } {
-        Ok(list) if wait_list::try_lock(list) => Status::LANEPIPE_OK,
-        Ok(_) => Status::LANEPIPE_BUSY,
-        Err(status) => status,
-    }
+    status(unsafe { list_at(list) }.map(|list| match wait_list::try_lock(list) {
+        true => Status::LANEPIPE_OK,
+        false => Status::LANEPIPE_BUSY,
+    }))
 }
 
 /// Ends being the list's consumer. Whoever has the lock; wait-free.
@@ -120,13 +108,7 @@ pub unsafe extern "C" fn lanepipe_wait_list_try_lock(list: *mut lanepipe_wait_li
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lanepipe_wait_list_unlock(list: *mut lanepipe_wait_list_t) -> lanepipe_status_t {
     // SAFETY: the caller's contract.
-    match unsafe { list_at(list) } {
-        Ok(list) => {
-            wait_list::unlock(list);
-            Status::LANEPIPE_OK
-        }
-        Err(status) => status,
-    }
+    done(unsafe { list_at(list) }.map(wait_list::unlock))
 }
 
 /// Finds the first live entry of task `token`: its address (`AsyncWaitEntry`), or `LANEPIPE_EMPTY`. `side` is the list's side
@@ -145,20 +127,15 @@ pub unsafe extern "C" fn lanepipe_wait_list_find(
     if entry.is_null() {
         return Status::LANEPIPE_E_NULL;
     }
-    // SAFETY: the caller's contract.
-    let list = match unsafe { list_at(list) } {
-        Ok(list) => list,
-        Err(status) => return status,
+    let run = || {
+        // SAFETY: the caller's contract.
+        let (list, side) = unsafe { list_with_side(list, side)? };
+        let found = wait_list::find(list, side, token).ok_or(Status::LANEPIPE_EMPTY)?;
+        // SAFETY: not null; the caller's contract.
+        unsafe { entry.write(found.address()) };
+        Ok(())
     };
-    // SAFETY: the caller's contract.
-    let side = match unsafe { side_at(side) } {
-        Ok(side) => side,
-        Err(status) => return status,
-    };
-    let Some(found) = wait_list::find(list, side, token) else { return Status::LANEPIPE_EMPTY };
-    // SAFETY: not null; the caller's contract.
-    unsafe { entry.write(found.address()) };
-    Status::LANEPIPE_OK
+    done(run())
 }
 
 /// Appends a condition to `entry` (an `AsyncWaitEntry`, of the list or apart), `*error` 0; or `LANEPIPE_FULL` with `*error`
@@ -179,34 +156,28 @@ pub unsafe extern "C" fn lanepipe_wait_list_append(
     completion_type: i32,
     error: *mut i32,
 ) -> lanepipe_status_t {
-    if let Err(status) = check(entry, ALIGN).and(check(error, align_of::<i32>())) {
-        return status;
-    }
-    // SAFETY: the caller's contract.
-    let list = match unsafe { list_at(list) } {
-        Ok(list) => list,
-        Err(status) => return status,
+    let run = || {
+        check_place(entry)?;
+        check(error)?;
+        // SAFETY: the caller's contract.
+        let (list, side) = unsafe { list_with_side(list, side)? };
+        // SAFETY: aligned; the caller's contract.
+        let entry = unsafe { EntryRef::new(entry) };
+        let condition = Message {
+            task_token: 0,
+            addr,
+            backend_cookie,
+            expected_value,
+            engine,
+            completion_type,
+            kind: wait_list::CONDITION,
+        };
+        let stored = wait_list::append(list, side, entry, &condition);
+        // SAFETY: checked; the caller's contract.
+        unsafe { error.write(if stored { 0 } else { LANEPIPE_WAIT_ERROR_REGISTRATION }) };
+        Ok(if stored { Status::LANEPIPE_OK } else { Status::LANEPIPE_FULL })
     };
-    // SAFETY: the caller's contract.
-    let side = match unsafe { side_at(side) } {
-        Ok(side) => side,
-        Err(status) => return status,
-    };
-    // SAFETY: aligned; the caller's contract.
-    let entry = unsafe { EntryRef::new(entry) };
-    let condition = Message {
-        task_token: 0,
-        addr,
-        backend_cookie,
-        expected_value,
-        engine,
-        completion_type,
-        kind: wait_list::CONDITION,
-    };
-    let stored = wait_list::append(list, side, entry, &condition);
-    // SAFETY: checked; the caller's contract.
-    unsafe { error.write(if stored { 0 } else { LANEPIPE_WAIT_ERROR_REGISTRATION }) };
-    if stored { Status::LANEPIPE_OK } else { Status::LANEPIPE_FULL }
+    status(run())
 }
 
 /// Moves messages from `mailbox` into `list`. `side` is the list's side area, or null: then the list's own unused slots
@@ -232,11 +203,9 @@ pub unsafe extern "C" fn lanepipe_wait_list_drain(
     result: *mut lanepipe_wait_result_t,
 ) -> lanepipe_status_t {
     // SAFETY: the caller's contract.
-    match unsafe { request(list, side, mailbox, ops, release, thread, result) } {
-        // SAFETY: the caller's contract.
-        Ok(request) => unsafe { request.run(mailbox, false) },
-        Err(status) => status,
-    }
+    status(unsafe {
+        request(list, side, mailbox, ops, release, thread, result).map(|request| request.run(mailbox, false))
+    })
 }
 
 /// Tries the lock, drains as `lanepipe_wait_list_drain` does, polls the conditions of all tasks once, completes those that
@@ -256,27 +225,23 @@ pub unsafe extern "C" fn lanepipe_wait_list_poll(
     thread: i32,
     result: *mut lanepipe_wait_result_t,
 ) -> lanepipe_status_t {
-    // SAFETY: the caller's contract.
-    let locked = match unsafe { list_at(list) } {
-        Ok(locked) => locked,
-        Err(status) => return status,
+    let run = || {
+        // SAFETY: the caller's contract.
+        let locked = unsafe { list_at(list)? };
+        // SAFETY: the caller's contract.
+        unsafe { check_sized(result)? };
+        if !wait_list::try_lock(locked) {
+            write_result(result, &Outcome::default(), 0, 0);
+            return Ok(Status::LANEPIPE_BUSY);
+        }
+        // SAFETY: the caller's contract; the lock is held.
+        let outcome = unsafe {
+            request(list, side, mailbox, ops, release, thread, result).map(|request| request.run(mailbox, true))
+        };
+        wait_list::unlock(locked);
+        outcome
     };
-    // SAFETY: the caller's contract.
-    if let Err(status) = unsafe { check_sized(result) } {
-        return status;
-    }
-    if !wait_list::try_lock(locked) {
-        write_result(result, &Outcome::default(), 0, 0);
-        return Status::LANEPIPE_BUSY;
-    }
-    // SAFETY: the caller's contract; the lock is held.
-    let status = match unsafe { request(list, side, mailbox, ops, release, thread, result) } {
-        // SAFETY: as above.
-        Ok(request) => unsafe { request.run(mailbox, true) },
-        Err(status) => status,
-    };
-    wait_list::unlock(locked);
-    status
+    status(run())
 }
 
 /// Tests a condition (`CompletionCondition`) with the built-in backends of `variant`: `*state` is `LANEPIPE_WAIT_PENDING`,
@@ -294,29 +259,29 @@ pub unsafe extern "C" fn lanepipe_wait_test_condition(
     state: *mut i32,
     error: *mut i32,
 ) -> lanepipe_status_t {
-    if let Err(status) = check(condition, ALIGN).and(check(state, 4)).and(check(error, 4)) {
-        return status;
-    }
-    let Some(variant) = Variant::from_number(variant) else { return Status::LANEPIPE_E_INVALID };
-    // SAFETY: null is fine; nothing is read.
-    let (mut callbacks, _) = match unsafe { callbacks(null_mut(), null_mut(), 0) } {
-        Ok(callbacks) => callbacks,
-        Err(status) => return status,
+    let run = || {
+        check_place(condition)?;
+        check(state)?;
+        check(error)?;
+        let variant = Variant::from_number(variant).ok_or(Status::LANEPIPE_E_INVALID)?;
+        // SAFETY: null is fine; nothing is read.
+        let (mut callbacks, _) = unsafe { callbacks(null_mut(), null_mut(), 0)? };
+        callbacks.ops.invalidate = invalidate;
+        callbacks.ops.context = context;
+        // SAFETY: aligned; the caller's contract.
+        let condition = unsafe { ConditionRef::new(condition) };
+        let (found, code) = match wait_list::test(variant, condition, &mut callbacks) {
+            Poll::Pending => (LANEPIPE_WAIT_PENDING, 0),
+            Poll::Ready => (LANEPIPE_WAIT_READY, 0),
+            Poll::Failed(code) => (LANEPIPE_WAIT_FAILED, code),
+        };
+        // SAFETY: checked; the caller's contract.
+        unsafe { state.write(found) };
+        // SAFETY: as above.
+        unsafe { error.write(code) };
+        Ok(())
     };
-    callbacks.ops.invalidate = invalidate;
-    callbacks.ops.context = context;
-    // SAFETY: aligned; the caller's contract.
-    let condition = unsafe { ConditionRef::new(condition) };
-    let (found, code) = match wait_list::test(variant, condition, &mut callbacks) {
-        Poll::Pending => (LANEPIPE_WAIT_PENDING, 0),
-        Poll::Ready => (LANEPIPE_WAIT_READY, 0),
-        Poll::Failed(code) => (LANEPIPE_WAIT_FAILED, code),
-    };
-    // SAFETY: checked; the caller's contract.
-    unsafe { state.write(found) };
-    // SAFETY: as above.
-    unsafe { error.write(code) };
-    Status::LANEPIPE_OK
+    done(run())
 }
 
 /// What waits, for a watchdog that must not take a task's wait for a hang. `side` is the list's side area or null. Whoever
@@ -331,33 +296,28 @@ pub unsafe extern "C" fn lanepipe_wait_list_get_info(
     side: *mut lanepipe_wait_side_t,
     info: *mut lanepipe_wait_info_t,
 ) -> lanepipe_status_t {
-    // SAFETY: the caller's contract.
-    let list = match unsafe { list_at(list) } {
-        Ok(list) => list,
-        Err(status) => return status,
+    let run = || {
+        // SAFETY: the caller's contract.
+        let list = unsafe { list_at(list)? };
+        // SAFETY: the caller's contract.
+        unsafe { check_sized(info)? };
+        // SAFETY: the caller's contract.
+        let side = unsafe { side_at(side)? };
+        let waiting = wait_list::waiting(list, side);
+        let values = lanepipe_wait_info_t {
+            struct_size: size_of::<lanepipe_wait_info_t>() as u32,
+            tasks: waiting.tasks,
+            conditions: waiting.conditions,
+            oldest_token: waiting.oldest,
+            parked: waiting.parked,
+            reserved: 0,
+            skipped: waiting.skipped,
+        };
+        // SAFETY: checked; the caller's contract.
+        unsafe { info.write(values) };
+        Ok(())
     };
-    // SAFETY: the caller's contract.
-    if let Err(status) = unsafe { check_sized(info) } {
-        return status;
-    }
-    // SAFETY: the caller's contract.
-    let side = match unsafe { side_at(side) } {
-        Ok(side) => side,
-        Err(status) => return status,
-    };
-    let waiting = wait_list::waiting(list, side);
-    let values = lanepipe_wait_info_t {
-        struct_size: size_of::<lanepipe_wait_info_t>() as u32,
-        tasks: waiting.tasks,
-        conditions: waiting.conditions,
-        oldest_token: waiting.oldest,
-        parked: waiting.parked,
-        reserved: 0,
-        skipped: waiting.skipped,
-    };
-    // SAFETY: checked; the caller's contract.
-    unsafe { info.write(values) };
-    Status::LANEPIPE_OK
+    done(run())
 }
 
 /// Tasks in the list, for a gate. Any thread, a hint without the lock; wait-free.
@@ -370,16 +330,13 @@ pub unsafe extern "C" fn lanepipe_wait_list_get_count(
     list: *mut lanepipe_wait_list_t,
     tasks: *mut u32,
 ) -> lanepipe_status_t {
-    if let Err(status) = check(tasks, align_of::<u32>()) {
-        return status;
-    }
-    // SAFETY: the caller's contract.
-    match unsafe { list_at(list) } {
-        Ok(list) => {
-            // SAFETY: checked; the caller's contract.
-            unsafe { tasks.write(list.count() as u32) };
-            Status::LANEPIPE_OK
-        }
-        Err(status) => status,
-    }
+    let run = || {
+        check(tasks)?;
+        // SAFETY: the caller's contract.
+        let list = unsafe { list_at(list)? };
+        // SAFETY: checked; the caller's contract.
+        unsafe { tasks.write(list.count() as u32) };
+        Ok(())
+    };
+    done(run())
 }

@@ -1,13 +1,14 @@
 //! A drain or a pass over list and mailbox.
 
-use super::args::{check, check_sized, list_at, side_at};
+use super::args::{check_place, list_at, side_at};
 use super::callbacks::{Callbacks, callbacks};
 use super::types::*;
+use crate::capi::args::check_sized;
 use crate::capi::mailbox::lanepipe_mailbox_t;
 use crate::mailbox::ends::Consumer;
 use crate::mailbox::memory::RawMemory;
 use crate::mailbox::transport::Transport;
-use crate::mailbox::wait_list::{self, ALIGN, ListRef, Mode, NoSource, Outcome, Side};
+use crate::mailbox::wait_list::{self, ListRef, Mode, NoSource, Outcome, Side};
 use crate::status::Status;
 use core::ffi::c_void;
 
@@ -94,7 +95,7 @@ pub(super) unsafe fn request<'a>(
     // SAFETY: the caller's contract.
     unsafe { check_sized(result)? };
     if !mailbox.is_null() {
-        check(mailbox, ALIGN)?;
+        check_place(mailbox)?;
     }
     // SAFETY: the caller's contract.
     let (callbacks, mode) = unsafe { callbacks(ops, release, thread)? };

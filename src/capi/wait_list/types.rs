@@ -1,5 +1,6 @@
 //! Constants and structures of the wait list.
 
+use crate::capi::args::Sized32;
 use crate::mailbox::layout::Variant;
 use crate::mailbox::wait_list::{self, ALIGN, SIZE, Side};
 use core::ffi::c_void;
@@ -179,3 +180,7 @@ pub struct lanepipe_wait_info_t {
     /// Refused attempts, as producers counted them in the list.
     pub skipped: u64,
 }
+
+impl Sized32 for lanepipe_wait_ops_t {}
+impl Sized32 for lanepipe_wait_result_t {}
+impl Sized32 for lanepipe_wait_info_t {}
