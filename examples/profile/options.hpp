@@ -9,19 +9,13 @@
 #include <string>
 #include <vector>
 
+#include "common_options.hpp"
 #include "records.hpp"
 
 namespace profile {
 
-struct Options {
+struct Options : demo::CommonOptions {
     enum Memory { kByArch, kSvm, kShadow };
-
-    bool help = false;
-    bool list_runs = false;
-    bool quiet = false;
-    std::vector<std::string> runs; // names or files
-    std::string runs_dir;
-    std::string json;
 
     std::array<bool, kSubsystems> subsystems = {true, true, true, true, true};
     uint32_t level = 4; // of the swimlane

@@ -84,13 +84,7 @@ int main(int argc, char **argv) {
     }
     std::vector<replay::Run> runs;
     if (!options.synthetic) {
-        if (options.runs_dir.empty()) {
-            options.runs_dir = demo::find_runs(argv[0]);
-        }
-        if (options.runs.empty()) {
-            options.runs.push_back("all");
-        }
-        if (!demo::load_runs(options.runs_dir, options.runs, runs, error)) {
+        if (!demo::load_wanted(argv[0], options, runs, error)) {
             return refuse(error);
         }
         if (options.list_runs) {

@@ -39,16 +39,7 @@ bool apply_fail_content(Options &options, const std::string &text, std::string &
 
 OptionTable table_of(Options &options) {
     OptionTable table;
-    table.add("help", nullptr, "Print this text.", OptionTable::flag(options.help));
-    table.add("list-runs", nullptr, "List the recorded runs and what they hold.", OptionTable::flag(options.list_runs));
-    table.add("runs-dir", "DIR",
-              "Where recorded runs are. Default: the nearest data/runs above the working directory or the program.",
-              OptionTable::text(options.runs_dir));
-    table.add("quiet", nullptr, "No progress and no report; errors only. --json still writes.",
-              OptionTable::flag(options.quiet));
-    table.add("json", "FILE",
-              "Write a summary for machines; \"-\" is standard output, and then nothing else goes there.",
-              OptionTable::text(options.json));
+    add_common(table, options);
     table.add("trace", "FILE", "Write a trace of one run that opens in Perfetto. Grows with the number of records.",
               OptionTable::text(options.trace));
     table.add(

@@ -9,17 +9,13 @@
 #include <string>
 #include <vector>
 
+#include "common_options.hpp"
+
 namespace replay {
 
-struct Options {
+struct Options : demo::CommonOptions {
     enum Memory { kByArch, kSvm, kShadow };
 
-    bool help = false;
-    bool list_runs = false;
-    bool quiet = false;
-    std::vector<std::string> runs; // names or files
-    std::string runs_dir;
-    std::string json;
     std::string trace;
 
     // Load

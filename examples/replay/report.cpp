@@ -4,18 +4,12 @@
 #include <cinttypes>
 #include <string>
 
-#include "output.hpp"
+#include "summary.hpp"
 
 namespace replay {
 namespace {
 
-constexpr size_t kMaxFindings = 20;
-
-double seconds(uint64_t ns) { return static_cast<double>(ns) / 1e9; }
 double micros(uint64_t ns) { return static_cast<double>(ns) / 1e3; }
-double millis(uint64_t ns) { return static_cast<double>(ns) / 1e6; }
-
-double per_second(uint64_t count, uint64_t ns) { return ns == 0 ? 0 : static_cast<double>(count) / seconds(ns); }
 
 struct RoleUsage {
     uint32_t threads = 0;
@@ -200,12 +194,7 @@ void print_report(std::FILE *file, const Outcome &outcome) {
         std::fprintf(file, "faults      %" PRIu64 ", the last one %s\n", outcome.fault.count,
                      lanepipe_status_name(outcome.fault.status));
     }
-    for (size_t i = 0; i < outcome.findings.size() && i < kMaxFindings; ++i) {
-        std::fprintf(file, "  FINDING %s\n", outcome.findings[i].c_str());
-    }
-    if (outcome.findings.size() > kMaxFindings) {
-        std::fprintf(file, "  FINDING ... and %zu more\n", outcome.findings.size() - kMaxFindings);
-    }
+    print_findings(file, outcome.findings);
     std::fprintf(file,
                  "books       %s: collected %" PRIu64 " + dropped %" PRIu64 " + mismatch %" PRIu64 " %s %" PRIu64 "\n",
                  outcome.balanced() ? "balance" : "DO NOT BALANCE", outcome.total.collected, outcome.total.dropped(),
@@ -213,20 +202,7 @@ void print_report(std::FILE *file, const Outcome &outcome) {
 }
 
 bool write_json(std::FILE *file, const std::vector<Outcome> &outcomes) {
-    bool balanced = true;
-    for (const Outcome &outcome : outcomes) {
-        balanced = balanced && outcome.balanced();
-    }
-    std::fprintf(file, "{\"version\":%s,\"balanced\":%s,\"runs\":[\n", quoted(lanepipe::version()).c_str(),
-                 balanced ? "true" : "false");
-    const char *separator = "";
-    for (const Outcome &outcome : outcomes) {
-        std::fputs(separator, file);
-        json_outcome(file, outcome);
-        separator = ",\n";
-    }
-    std::fputs("\n]}\n", file);
-    return std::fflush(file) == 0 && std::ferror(file) == 0;
+    return write_summary(file, outcomes, json_outcome);
 }
 
 } // namespace replay
