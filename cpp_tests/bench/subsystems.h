@@ -120,37 +120,31 @@ struct ArgsDumpGeometry {
     static constexpr double flood(uint32_t) { return kTaskRate * kCores / kRows / 256; }
 };
 
-// One producer: the orchestrator.
-struct DepGenGeometry {
+// One producer, the orchestrator, and one shard.
+struct OrchestratorGeometry {
     static constexpr uint32_t kReady = 8;
     static constexpr size_t kDone = 4 * kRows;
     static constexpr size_t kLane = 4 * kRows;
-    static constexpr uint32_t kSlots = 4;
     static constexpr int kKinds = 1;
     static constexpr uint32_t kInstances = 1;
     static constexpr uint32_t kMostRows = 1;
-    static constexpr const char *kName = "DepGen";
-    static constexpr size_t buffer_size(int) { return 4784192; }
     static constexpr int batch_size(int) { return 1; }
     static constexpr int warm_target(int, int) { return 0; }
     static constexpr Producer producer(uint32_t, uint32_t) { return {0, 0}; }
+};
+
+struct DepGenGeometry : OrchestratorGeometry {
+    static constexpr uint32_t kSlots = 4;
+    static constexpr const char *kName = "DepGen";
+    static constexpr size_t buffer_size(int) { return 4784192; }
     static constexpr double flood(uint32_t) { return kSubmitRate / 1024; }
 };
 
-// One producer: the orchestrator, with a scope for each two submits.
-struct ScopeStatsGeometry {
-    static constexpr uint32_t kReady = 8;
-    static constexpr size_t kDone = 4 * kRows;
-    static constexpr size_t kLane = 4 * kRows;
+// With a scope for each two submits.
+struct ScopeStatsGeometry : OrchestratorGeometry {
     static constexpr uint32_t kSlots = 8;
-    static constexpr int kKinds = 1;
-    static constexpr uint32_t kInstances = 1;
-    static constexpr uint32_t kMostRows = 1;
     static constexpr const char *kName = "ScopeStats";
     static constexpr size_t buffer_size(int) { return 41024; }
-    static constexpr int batch_size(int) { return 1; }
-    static constexpr int warm_target(int, int) { return 0; }
-    static constexpr Producer producer(uint32_t, uint32_t) { return {0, 0}; }
     static constexpr double flood(uint32_t) { return kSubmitRate / 512; }
 };
 
