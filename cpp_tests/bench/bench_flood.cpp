@@ -8,9 +8,6 @@
 #include "flood_device.h"
 #include "pipeline.h"
 
-#include <sys/wait.h>
-#include <unistd.h>
-
 namespace {
 
 using namespace bench;
@@ -23,6 +20,7 @@ class Host {
     virtual ~Host() = default;
     virtual double cpu_ns() const = 0;
     virtual uint64_t taken() const = 0;
+    virtual size_t bytes() const = 0;
     virtual void stop() = 0;
 };
 
@@ -31,6 +29,7 @@ template <typename Pipeline> class HostOf : public Host {
     explicit HostOf(uint32_t rows) : pipeline(rows) {}
     double cpu_ns() const override { return pipeline.threads.cpu_ns(); }
     uint64_t taken() const override { return pipeline.sink.taken(); }
+    size_t bytes() const override { return pipeline.memory.use().bytes; }
     void stop() override { pipeline.stop(); }
     Pipeline pipeline;
 };
@@ -47,6 +46,7 @@ template <typename G> void add(Make make, double fraction, Hosts &hosts, FloodDe
     if (make == Make::kOurs) {
         auto host = std::make_unique<HostOf<Ours<G>>>(G::kMostRows);
         host->pipeline.config.backpressure = LANEPIPE_BACKPRESSURE_COMMON;
+        host->pipeline.warm_lanes();
         begin(std::move(host));
     } else {
         begin(std::make_unique<HostOf<Reference<G>>>(G::kMostRows));
@@ -60,6 +60,7 @@ struct Sample {
     double core;    // of one processor, used by the host's threads
     double lost;    // of the buffers' worth of records
     double rate;    // buffers per second that the host collected
+    double mib;     // of device memory, at the end
 };
 
 struct Scenario {
@@ -69,6 +70,7 @@ struct Scenario {
 
 Sample run(const Scenario &scenario, Make make, double fraction, bool drop) {
     FloodDevice device(drop);
+    require(FloodDevice::use_processors(false), "the device has no processor of its own");
     Hosts hosts;
     for (const auto &subsystem : scenario.subsystems) {
         subsystem(make, fraction, hosts, device);
@@ -79,6 +81,7 @@ Sample run(const Scenario &scenario, Make make, double fraction, bool drop) {
     };
     const auto cpu = [](const Host &host) { return host.cpu_ns(); };
     const auto taken = [](const Host &host) { return static_cast<double>(host.taken()); };
+    const auto bytes = [](const Host &host) { return static_cast<double>(host.bytes()); };
     const double cpu_before = sum(cpu);
     const FloodDevice::Result result = device.run(run_ns());
     const uint64_t limit = now_ns() + 60'000'000'000;
@@ -99,35 +102,12 @@ Sample run(const Scenario &scenario, Make make, double fraction, bool drop) {
             elapsed / static_cast<double>(run_ns()),
             used / elapsed,
             lost / std::max(1.0, lost + published),
-            published * 1e9 / elapsed};
+            published * 1e9 / elapsed,
+            sum(bytes) / (1 << 20)};
 }
 
-// A run in a process of its own. The reference looks addresses up while it registers others, as the C++ runtime does,
-// and crashes by it now and then; such a run is repeated.
 Sample isolated(const Scenario &scenario, Make make, double fraction, bool drop) {
-    for (int attempt = 0; attempt < 5; ++attempt) {
-        int ends[2];
-        require(pipe(ends) == 0, "no pipe");
-        const pid_t child = fork();
-        require(child >= 0, "no process");
-        if (child == 0) {
-            const Sample sample = run(scenario, make, fraction, drop);
-            std::_Exit(write(ends[1], &sample, sizeof sample) == static_cast<ssize_t>(sizeof sample) ? 0 : 1);
-        }
-        close(ends[1]);
-        Sample sample{};
-        const bool came = read(ends[0], &sample, sizeof sample) == static_cast<ssize_t>(sizeof sample);
-        close(ends[0]);
-        int status = 0;
-        require(waitpid(child, &status, 0) == child, "a process was lost");
-        if (came && status == 0) {
-            return sample;
-        }
-        require(make == Make::kReference && WIFSIGNALED(status), "a run failed");
-        std::printf("flood, %s: the reference crashed\n", scenario.name);
-    }
-    require(false, "the reference crashes each time");
-    return {};
+    return in_a_process<Sample>(make == Make::kReference, [&] { return run(scenario, make, fraction, drop); });
 }
 
 // Whether the reference keeps up with a device that is not late itself.
@@ -191,10 +171,10 @@ void compare(const Scenario &scenario) {
     for (const Side &side : sides) {
         std::printf(
             "flood, %s: %-21s %9.0f buffers/s, parked %6.2f %%, %7.1f freezes/s, elapsed %.3f, host %6.1f %% of "
-            "a core, lost %6.2f %%\n",
+            "a core, lost %6.2f %%, %6.0f MiB\n",
             scenario.name, side.name, side.median_of(&Sample::rate), 100 * side.median_of(&Sample::parked),
             side.median_of(&Sample::freezes), side.median_of(&Sample::elapsed), 100 * side.median_of(&Sample::core),
-            100 * side.median_of(&Sample::lost));
+            100 * side.median_of(&Sample::lost), side.median_of(&Sample::mib));
     }
     const auto print = [&](const char *what, size_t ours, size_t theirs, double Sample::*figure) {
         compare_times((std::string("flood_") + scenario.name + "_" + what).c_str(), 100 * sides[ours].median_of(figure),

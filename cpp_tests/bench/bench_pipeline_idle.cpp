@@ -16,7 +16,7 @@ constexpr uint32_t kLanes = 4;
 constexpr double kQuietUs = 150e3;
 constexpr double kWatchedUs = 100e3;
 // Cap of the polling interval, and two wake-ups.
-constexpr double kFirstLimitUs = 1000 + 100;
+constexpr double kFirstLimitUs = 2000 + 100;
 
 struct Silence {
     std::vector<double> core;  // of one processor, in percent
@@ -27,7 +27,7 @@ template <typename Pipeline> Silence silence(uint64_t repetitions) {
     Silence found;
     (void)bench::with<Pipeline>(kLanes, [&](Pipeline &pipeline) {
         std::mt19937_64 random(1);
-        std::uniform_real_distribution<double> phase(0, 1000);
+        std::uniform_real_distribution<double> phase(0, 2000);
         for (uint64_t repetition = 0; repetition < repetitions; ++repetition) {
             pipeline.sink.expect(kLanes, 4);
             pipeline.device.flood(4);

@@ -1166,9 +1166,9 @@ typedef struct lanepipe_profiler_config_t {
     // `kind_count` kinds.
     const struct lanepipe_kind_t *kinds;
     // Shortest polling interval in nanoseconds, for entries that come singly or fast; 0 is 50,000. In steady traffic that leaves
-    // the device most of its buffers it grows up to four times that, no longer than the longest.
+    // the device most of its buffers it grows up to four times that, to no more than 250,000 and the longest.
     uint64_t poll_min_ns;
-    // Longest polling interval in nanoseconds, reached after `quiet_ns` without traffic; 0 is 1,000,000.
+    // Longest polling interval in nanoseconds, reached after `quiet_ns` without traffic; 0 is 2,000,000.
     uint64_t poll_max_ns;
     // Silence before the polling interval grows, in nanoseconds; 0 is 100,000,000.
     uint64_t quiet_ns;

@@ -66,9 +66,9 @@ use region::Region;
 use std::sync::Arc;
 use store::Store;
 
-/// Polling intervals and silence in nanoseconds, as the design has them.
+/// Polling intervals and silence in nanoseconds: the defaults of the C interface.
 const POLL_MIN: u64 = 50_000;
-const POLL_MAX: u64 = 1_000_000;
+const POLL_MAX: u64 = 2_000_000;
 const QUIET: u64 = 100_000_000;
 
 /// One kind, for who reads its records.

@@ -39,7 +39,9 @@ struct Words {
     waiters: AtomicU32,
     /// How waiters fence for the notifiers, in asymmetric events.
     barrier: Option<Barrier>,
-    // Statistics, of `core` also in models: no protocol reads them, so models need not explore them.
+    // Of `core` also in models: what follows is written at rest, or read by no protocol, so models need not explore it.
+    /// Notifiers of an asymmetric event fence for themselves.
+    fenced: core::sync::atomic::AtomicBool,
     sleeps: core::sync::atomic::AtomicU32,
     wakes: core::sync::atomic::AtomicU32,
 }
@@ -103,10 +105,26 @@ impl EventCount {
                 epoch,
                 waiters: AtomicU32::new(0),
                 barrier,
+                fenced: core::sync::atomic::AtomicBool::new(barrier.is_none()),
                 sleeps: core::sync::atomic::AtomicU32::new(0),
                 wakes: core::sync::atomic::AtomicU32::new(0),
             }),
         }
+    }
+
+    /// Whether notifiers of an asymmetric event fence for themselves from now on, as those of others always do: for as long
+    /// as sleeps are frequent, and notifications rare enough to afford it. Only while no thread waits or notifies, ordered
+    /// by means of the caller.
+    pub fn fence_notifiers(&self, fence: bool) {
+        // Relaxed: the caller orders it against every other call.
+        self.words.fenced.store(fence || self.words.barrier.is_none(), Ordering::Relaxed);
+    }
+
+    /// How waiters fence for the notifiers, if they have to.
+    #[inline]
+    fn barrier(&self) -> Option<Barrier> {
+        // Relaxed: written at rest.
+        if self.words.fenced.load(Ordering::Relaxed) { None } else { self.words.barrier }
     }
 
     /// Wakes every thread whose condition may have become true. The caller has made it true before, with stores of any
@@ -117,9 +135,11 @@ impl EventCount {
         // [N1] SeqCst fence: pairs with [W1] (condition; N1; load waiters ‖ add to waiters; W1; load condition). In an
         // asymmetric event it is the waiter's barrier that makes this thread execute it, here or on one side of both
         // accesses, so only the compiler must keep their order.
-        match self.words.barrier {
-            None => N1.fence(),
-            Some(_) => N1.light_fence(),
+        // Relaxed: written at rest.
+        if self.words.fenced.load(Ordering::Relaxed) {
+            N1.fence();
+        } else {
+            N1.light_fence();
         }
         // Relaxed: fence N1 orders it after the condition.
         if self.words.waiters.load(Ordering::Relaxed) != 0 {
@@ -216,7 +236,7 @@ impl EventCount {
 
     #[cold]
     fn wait_asleep<R>(&self, deadline: u64, mut condition: impl FnMut() -> Option<R>) -> Result<R, WaitEnd> {
-        let words = &*self.words;
+        let (words, barrier) = (&*self.words, self.barrier());
         let _registration = Registration::new(&words.waiters);
         let mut timed_out = deadline == 0;
         loop {
@@ -226,7 +246,7 @@ impl EventCount {
             W1.fence();
             let mut limit = deadline;
             // [W1] Barrier: the fences N1 that notifiers leave out. Who will not sleep needs none of them.
-            if let (Some(barrier), false) = (words.barrier, timed_out)
+            if let (Some(barrier), false) = (barrier, timed_out)
                 && !barrier()
             {
                 limit = deadline.min(now().saturating_add(UNTOLD));
@@ -244,7 +264,7 @@ impl EventCount {
             words.sleeps.fetch_add(1, Ordering::Relaxed);
             timed_out = words.epoch.sleep(key, limit) == SleepEnd::TimedOut && limit == deadline;
             // Most sleeps end with the condition true, and then there is nothing to fence.
-            if words.barrier.is_some()
+            if barrier.is_some()
                 && let Some(value) = condition()
             {
                 return Ok(value);

@@ -28,8 +28,16 @@ macro_rules! suites {
     ($names:tt) => {
         suite!(symmetric, EventCount::new, $names);
         suite!(asymmetric, EventCount::asymmetric, $names);
+        suite!(fenced, fenced, $names);
         suite!(refused, || EventCount::over(FutexWord::new(0), Some(|| false)), $names);
     };
+}
+
+/// An asymmetric event whose notifiers fence for themselves.
+fn fenced() -> EventCount {
+    let event = EventCount::asymmetric();
+    event.fence_notifiers(true);
+    event
 }
 
 suites!([
@@ -312,6 +320,17 @@ fn only_a_waiter_that_will_sleep_makes_a_barrier() {
     };
     assert_eq!(event.wait_until(Deadline::NEVER, 0, at_the_re_check), Ok(2));
     assert_eq!(BARRIERS.load(Ordering::Relaxed), 1);
+    // None where notifiers fence for themselves.
+    for (fence, barriers) in [(true, 1), (false, 2)] {
+        event.fence_notifiers(fence);
+        let mut tries = 0;
+        let at_the_re_check = || {
+            tries += 1;
+            (tries == 2).then_some(())
+        };
+        assert_eq!(event.wait_until(Deadline::NEVER, 0, at_the_re_check), Ok(()));
+        assert_eq!(BARRIERS.load(Ordering::Relaxed), barriers);
+    }
 }
 
 #[test]

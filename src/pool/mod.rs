@@ -36,7 +36,7 @@ pub use config::{MAX_KINDS, MAX_PAYLOAD, MAX_RING_CAPACITY, MAX_SHARDS, PoolConf
 pub(crate) use gates::{GateMemory, GatesMemory, LaneTurns};
 pub use memory::{MemoryContext, MemoryOps};
 pub(crate) use notes::{Doubt, QueueNote};
-pub use ready::ReadyQueue;
+pub use ready::{Looks, ReadyQueue};
 
 use crate::log::Logger;
 use crate::ring::Ring;
@@ -147,6 +147,12 @@ impl Pool {
         self.check_kind(kind)?;
         self.store_warm_target(kind, target);
         Ok(())
+    }
+
+    /// How many buffers of `kind` a lane is to hold. Any thread.
+    pub(crate) fn warm_target(&self, kind: u32) -> u32 {
+        // Relaxed: a number by itself.
+        self.warm_targets[kind as usize].load(Ordering::Relaxed)
     }
 
     /// As [`Pool::set_warm_target`] for a kind in range.

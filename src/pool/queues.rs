@@ -1,7 +1,7 @@
 //! Pushing to and popping from the queues.
 
 use super::ledger::Place;
-use super::{Buffer, Pool, ReadyQueue};
+use super::{Buffer, Looks, Pool, ReadyQueue};
 use crate::event::WaitEnd;
 use crate::ring::Ring;
 use core::mem::MaybeUninit;
@@ -74,11 +74,12 @@ impl Pool {
         payloads: *mut u8,
         max: usize,
         deadline: u64,
+        looks: Looks,
     ) -> Result<usize, WaitEnd> {
         let at = self.fold(shard);
         let note = |buffer: &Buffer| self.note(buffer, Place::Collect, at);
         // SAFETY: forwarded.
-        unsafe { self.ready(shard).wait_pop_noted(buffers, payloads, max, deadline, note) }
+        unsafe { self.ready(shard).wait_pop_noted(buffers, payloads, max, (deadline, looks), note) }
     }
 
     /// The ready ring of `shard`, folded.
@@ -258,5 +259,10 @@ impl Pool {
     /// Buffers in the lanes of `kind` of all live shards. Any thread; exact at rest.
     pub fn recycled_total(&self, kind: u32) -> usize {
         (0..self.live_shards()).map(|shard| self.recycled_len(shard, kind)).sum()
+    }
+
+    /// Whether a lane holds less than half of what it is to hold, or nothing. Any thread, advisory.
+    pub(crate) fn is_low(&self, shard: u32, kind: u32) -> bool {
+        self.recycled_len(shard, kind) < (self.warm_target(kind) as usize / 2).max(1)
     }
 }

@@ -3,7 +3,8 @@
 //! Owners: the drain thread of the shard pushes, the collect thread pops. A producer that finds the ring full waits on
 //! `space`, a consumer that finds it empty waits on `items`; each side notifies the other's event after it moved its
 //! index, so no wake-up is lost (edges of [`crate::event`]). Both events are asymmetric where the platform allows: a hop that
-//! finds nobody asleep costs no fence. Closing `items` ends the consumer once the ring is empty.
+//! finds nobody asleep costs no fence. While a profiler runs they are not: its hops are whole batches, which do not notice a
+//! fence, and its threads sleep often. Closing `items` ends the consumer once the ring is empty.
 
 use super::Buffer;
 use crate::event::{EventCount, WaitEnd};
@@ -19,6 +20,15 @@ const LOOKS: &[u32] = if cfg!(all(test, loom)) { &[] } else { &[1, 2, 4, 8, 16, 
 /// In place of hints: the other threads have their turn. Where there are more threads than processors, the other side comes
 /// to many elements in the meantime, and nobody needs to be woken.
 const TURN: u32 = 0;
+
+/// What a wait does before it sleeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Looks {
+    /// It looks at the ring for some microseconds.
+    Many,
+    /// It looks once.
+    One,
+}
 
 const HEADER: usize = size_of::<Buffer>();
 
@@ -111,7 +121,7 @@ impl ReadyQueue {
     ) -> usize {
         let mut stored = 0;
         while stored < buffers.len() {
-            let outcome = wait(&self.space, deadline, || {
+            let outcome = wait(&self.space, deadline, Looks::Many, || {
                 let rest = buffers.get(stored..).unwrap_or_default();
                 // SAFETY: forwarded; the payloads of the stored elements are skipped.
                 let more = unsafe { self.push_noted(rest, payloads.wrapping_add(stored * self.payload_size), note) };
@@ -242,7 +252,7 @@ impl ReadyQueue {
         deadline: u64,
     ) -> Result<usize, WaitEnd> {
         // SAFETY: forwarded.
-        unsafe { self.wait_pop_noted(buffers, payloads, max, deadline, |_| ()) }
+        unsafe { self.wait_pop_noted(buffers, payloads, max, (deadline, Looks::Many), |_| ()) }
     }
 
     /// As [`ReadyQueue::wait_pop`], with the `note` of [`ReadyQueue::pop_noted`].
@@ -259,10 +269,10 @@ impl ReadyQueue {
         buffers: *mut Buffer,
         payloads: *mut u8,
         max: usize,
-        deadline: u64,
+        (deadline, looks): (u64, Looks),
         note: impl Fn(&Buffer) + Copy,
     ) -> Result<usize, WaitEnd> {
-        wait(&self.items, deadline, || {
+        wait(&self.items, deadline, looks, || {
             // SAFETY: forwarded.
             let popped = unsafe { self.pop_noted(buffers, payloads, max, note) };
             (popped != 0).then_some(popped)
@@ -277,6 +287,12 @@ impl ReadyQueue {
     /// Takes [`ReadyQueue::close`] back. At rest only.
     pub fn reopen(&self) {
         self.items.reopen();
+    }
+
+    /// Whether both sides fence at each hop rather than before each sleep. At rest only.
+    pub fn fence_hops(&self, fence: bool) {
+        self.items.fence_notifiers(fence);
+        self.space.fence_notifiers(fence);
     }
 
     /// Runs `f` on every element. At rest only.
@@ -437,8 +453,13 @@ impl ReadyQueue {
 
 /// Waits on `event` until `condition` gives a value, after a few looks without sleeping.
 #[inline]
-fn wait<R>(event: &EventCount, deadline: u64, mut condition: impl FnMut() -> Option<R>) -> Result<R, WaitEnd> {
-    for hints in LOOKS {
+fn wait<R>(
+    event: &EventCount,
+    deadline: u64,
+    looks: Looks,
+    mut condition: impl FnMut() -> Option<R>,
+) -> Result<R, WaitEnd> {
+    for hints in LOOKS.iter().filter(|_| looks == Looks::Many) {
         if let Some(value) = condition() {
             return Ok(value);
         }

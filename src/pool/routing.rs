@@ -199,7 +199,7 @@ impl Pool {
     fn target(&self, kind: u32, origin: usize) -> usize {
         let live = self.live_shards() as usize;
         // Relaxed: only a preference.
-        let warm = self.warm_targets[kind as usize].load(Ordering::Relaxed) as usize;
+        let warm = self.warm_target(kind) as usize;
         let capacity = self.config.recycled_capacity as usize;
         let mut best = (0, origin);
         for shard in (origin + 1..live).chain(0..=origin) {

@@ -3,9 +3,10 @@
 //! A drain thread whose lane is dry while a free queue stands empty raises demand: it stores the lane's demand word, then
 //! notifies the replenish thread, and before it sleeps it looks at the lane once more. The replenish thread serves
 //! demand first and notifies the drain thread of every lane with demand that it pushed to ([`Circulation::order_push`]).
-//! A collect thread does not notify for every done buffer: only when its ring is empty, when enough have gathered, or when
-//! some lane starves ([`Circulation::after_done`]), and even then not before it has collected what else is there, as long
-//! as that goes fast. It never sleeps on done buffers of which nobody was told.
+//! A collect thread does not notify for every done buffer: only when enough have gathered, when its ring is empty and their
+//! lane is low, or when some lane starves ([`Circulation::after_done`]), and even then not before it has collected what
+//! else is there, as long as that goes fast. Before it sleeps it looks for starving lanes in any case; and who raises demand
+//! while done buffers lie about of which nobody was told wakes the replenish thread itself.
 
 use super::stats::Counter;
 use crate::event::EventCount;

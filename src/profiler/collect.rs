@@ -1,8 +1,9 @@
 //! The collect thread of a shard: ready ring to the collect callback to done ring.
 
+use super::patience::Patience;
 use super::run::Run;
 use crate::event::{Deadline, WaitEnd, now};
-use crate::pool::Buffer;
+use crate::pool::{Buffer, Looks};
 
 /// Done buffers that gather before the replenish thread is woken without need.
 const WAKE_AT: usize = 32;
@@ -20,10 +21,13 @@ pub(super) fn run(run: &Run, shard: u32) {
     let payload_size = pool.config().payload_size as usize;
     // When the shard counts as idle; never before its first buffer.
     let mut idle_at = Deadline::NEVER;
+    let mut patience = Patience::default();
     loop {
+        let looks = if !ring.is_empty() || patience.wait() { Looks::Many } else { Looks::One };
         let payloads = payloads.as_mut_ptr().cast::<u8>();
         // SAFETY: this is the shard's collect thread; there is room for `most` elements.
-        let count = match unsafe { pool.wait_pop_ready(shard, buffers.as_mut_ptr(), payloads, most, idle_at) } {
+        let taken = unsafe { pool.wait_pop_ready(shard, buffers.as_mut_ptr(), payloads, most, idle_at, looks) };
+        let count = match taken {
             Ok(count) => count,
             Err(WaitEnd::Closed) => return,
             Err(WaitEnd::TimedOut) => {
@@ -32,6 +36,7 @@ pub(super) fn run(run: &Run, shard: u32) {
                 continue;
             }
         };
+        patience.worked(count);
         let batch = &mut buffers[..count];
         // Only where somebody starves is it worth a look at the clock.
         let begun = run.circulation.any_starving().then(now);
@@ -55,9 +60,10 @@ pub(super) fn run(run: &Run, shard: u32) {
             stats.done_full.add(1);
             run.circulation.nudge();
         }
-        let urgent = pushed < batch.len() || ring.is_empty() || pool.done_len(shard) >= wake_at;
+        let (last, low) = (ring.is_empty(), || batch.iter().any(|buffer| pool.is_low(shard, buffer.kind)));
+        let urgent = pushed < batch.len() || pool.done_len(shard) >= wake_at || (last && low());
         let fast = begun.is_some_and(|begun| now().saturating_sub(begun) <= FAST);
-        if urgent || !fast {
+        if urgent || last || !fast {
             run.circulation.after_done(urgent);
         }
         if run.config.idle_ns != 0 {

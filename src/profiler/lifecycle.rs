@@ -165,6 +165,9 @@ impl Profiler {
             self.hand_over_empty();
         }
         let run = Arc::new(self.new_run());
+        for shard in 0..run.shards {
+            self.pool.ready(shard).fence_hops(true);
+        }
         let mut starting = Active { run, threads: Vec::new(), phase: 0 };
         let spawned = self.spawn_all(&mut starting);
         starting.run.give_order(spawned.is_ok());
@@ -262,6 +265,7 @@ impl Profiler {
     fn end(&self, ended: &Active) {
         for shard in 0..ended.run.shards {
             self.pool.ready(shard).reopen();
+            self.pool.ready(shard).fence_hops(false);
         }
         self.pool.end_run();
     }

@@ -41,6 +41,7 @@ mod lifecycle;
 #[cfg(all(test, loom))]
 mod loom_tests;
 mod pace;
+mod patience;
 mod refill;
 mod replenish;
 mod route;

@@ -5,6 +5,7 @@ use super::backpressure::{Backpressure, order_hand_over};
 use super::circulation::Circulation;
 use super::config::Role;
 use super::instances::Served;
+use super::patience::Patience;
 use super::refill::Refill;
 use super::run::Run;
 use super::sentinel::{Sentinel, tighten_timer_slack};
@@ -22,8 +23,22 @@ type Driver<'a> = Backpressure<'a, RawWord32, RawWords64, SharedLink>;
 /// Tries of transfers at the end of a run.
 pub(super) const LAST_TRIES: u32 = 3;
 
-/// Rounds without work before a sleep, each after the other threads had their turn.
+/// Rounds without work before a sleep in dense traffic, each after the other threads had their turn.
 const IDLE_ROUNDS: u32 = 4;
+
+/// From tick to tick of the gates while the device waits for them, in nanoseconds.
+const FREEZE_TICK_NS: u64 = 10_000;
+
+/// What a tick of the gates leaves to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Tick {
+    /// Nothing.
+    Idle,
+    /// The next tick is due soon.
+    Busy,
+    /// The next tick is due at once: one that follows a refill before the device has used any of it opens the gates.
+    Refilled,
+}
 
 pub(super) struct Replenish {
     /// Buffers that went back to a lane, per kind.
@@ -35,6 +50,7 @@ pub(super) struct Replenish {
     /// When the freeze began that is on.
     frozen_since: Option<u64>,
     sentinel: Option<Sentinel>,
+    patience: Patience,
     /// The predicate of the subsystem has to be asked in every round.
     drives_gates: bool,
 }
@@ -47,6 +63,7 @@ impl Replenish {
             failures: 0,
             frozen_since: None,
             sentinel: run.config.merged_sentinel.then(|| Sentinel::new(run)),
+            patience: Patience::default(),
             drives_gates: run.config.gates.is_some(),
         }
     }
@@ -56,25 +73,29 @@ impl Replenish {
         if self.sentinel.is_some() || self.drives_gates {
             tighten_timer_slack();
         }
-        let mut idle_rounds = 0;
+        let (mut idle_rounds, mut most) = (0, 0);
         while !run.circulation.stopped() {
             let raised = run.circulation.raised();
             let next_poll = self.sentinel.as_mut().map_or(Deadline::NEVER, |sentinel| sentinel.poll(run));
             let moved = self.recycle(run);
             let again = self.allocate(run);
-            let gates_busy = self.drives_gates && self.drive_gates(run);
-            if moved || again {
+            let gates = if self.drives_gates { self.drive_gates(run) } else { Tick::Idle };
+            if moved || again || gates == Tick::Refilled {
                 idle_rounds = 0;
                 continue;
             }
-            if idle_rounds < IDLE_ROUNDS {
+            if idle_rounds == 0 {
+                // In a freeze the device waits for this thread: it is not to stand back behind the others.
+                most = if self.patience.wait() && gates == Tick::Idle { IDLE_ROUNDS } else { 0 };
+            }
+            if idle_rounds < most {
                 idle_rounds += 1;
                 step_aside();
                 continue;
             }
             let mut deadline = next_poll;
-            if gates_busy {
-                deadline = deadline.min(now().saturating_add(run.config.poll_min_ns));
+            if gates == Tick::Busy {
+                deadline = deadline.min(now().saturating_add(FREEZE_TICK_NS.min(run.config.poll_min_ns)));
             }
             // A starved lane whose buffers do not come back is tried again: the allocator may have recovered.
             if run.circulation.any_starving() {
@@ -102,7 +123,9 @@ impl Replenish {
         // SAFETY: as above.
         let parked = unsafe { run.pool.recirculate(&mut placed) };
         wake_starving(run, done.touched | parked.touched);
-        done.placed + parked.placed != 0
+        let placed = done.placed + parked.placed;
+        self.patience.worked(placed);
+        placed != 0
     }
 
     /// Allocates where a lane is below its warm target or starves. Unless the profiler is eager, buffers that are in host
@@ -174,22 +197,24 @@ impl Replenish {
         }
     }
 
-    /// One tick of the gates; whether the next one is due soon.
-    fn drive_gates(&mut self, run: &Run) -> bool {
+    /// One tick of the gates.
+    fn drive_gates(&mut self, run: &Run) -> Tick {
         let Some(gates) = &run.config.gates else {
-            return false;
+            return Tick::Idle;
         };
         // In every tick, freeze or not: the subsystem may count on it.
         let agreed = run.config.hooks.release_ready();
         let driver = Backpressure::new(&run.pool, gates, &run.link);
         let stats = &run.stats.gates;
+        let mut published = 0;
         if driver.tend() {
             if self.frozen_since.is_none() {
                 self.frozen_since = Some(now());
                 stats.freezes.add(1);
             }
-            if is_drained(run) {
-                self.refill_all(run, &driver, agreed);
+            match behind(run) {
+                0 => published = self.refill_all(run, &driver, agreed),
+                shards => call_drains(run, shards),
             }
         }
         if !gates.any_frozen()
@@ -198,24 +223,29 @@ impl Replenish {
             stats.frozen_ns.add(now().saturating_sub(since));
         }
         stats.push_failed.raise(driver.failures());
-        driver.is_busy()
+        match driver.is_busy() {
+            true if published != 0 => Tick::Refilled,
+            true => Tick::Busy,
+            false => Tick::Idle,
+        }
     }
 
-    /// The refill of a freeze; opens the gates if there is nothing left to refill.
-    fn refill_all(&mut self, run: &Run, driver: &Driver<'_>, agreed: bool) {
+    /// The refill of a freeze; opens the gates if there is nothing left to refill. Returns what it published.
+    fn refill_all(&mut self, run: &Run, driver: &Driver<'_>, agreed: bool) -> u64 {
         let Some(turns) = driver.take_lanes() else {
-            return;
+            return 0;
         };
         run.config.hooks.refresh();
         let published: u64 = run.instances.iter().map(|(_, served)| self.refill(run, served)).sum();
         run.stats.gates.refilled.add(published);
         if published != 0 || !agreed {
-            return;
+            return published;
         }
         driver.open();
         drop(turns);
         hand_over_empty(run);
         wake_starving(run, u64::MAX);
+        0
     }
 
     /// Fills a free queue from its own shard's lane, then from the others', then from parked buffers, then from new blocks.
@@ -264,16 +294,26 @@ impl Replenish {
     }
 }
 
-/// Whether no live ready queue holds an entry that the host has not acknowledged. Queues with an index out of range do not
-/// count: they never would be.
-fn is_drained(run: &Run) -> bool {
-    run.config.queues.iter().all(|queue| {
-        let head = queue.port.own_head();
-        queue
-            .port
-            .tail(&run.link)
-            .is_ok_and(|tail| head == tail || head >= queue.port.capacity || tail >= queue.port.capacity)
-    })
+/// The shards with live ready queues that hold entries which the host has not acknowledged, or cannot be read. Queues with
+/// an index out of range do not count: they never would be drained.
+fn behind(run: &Run) -> u64 {
+    let mut shards = 0;
+    for (number, queue) in (0u32..).zip(&run.config.queues) {
+        let (head, capacity) = (queue.port.own_head(), queue.port.capacity);
+        if !queue.port.tail(&run.link).is_ok_and(|tail| head == tail || head >= capacity || tail >= capacity) {
+            shards |= 1 << (number % run.shards);
+        }
+    }
+    shards
+}
+
+/// Wakes the drain threads of `shards`, which the sentinel may come to only later: the device waits.
+fn call_drains(run: &Run, shards: u64) {
+    for (shard, bell) in run.drain_bells.iter().enumerate() {
+        if shards & 1 << shard != 0 {
+            bell.request();
+        }
+    }
 }
 
 /// Tells the drain threads of the free queues that stay empty, or may: the device's signal is used up, so they see to them.

@@ -3,7 +3,7 @@
 
 use super::announce::distance;
 use super::config::Role;
-use super::pace::{Found, Pace};
+use super::pace::{Found, Pace, Stock};
 use super::run::Run;
 use crate::event::now;
 use crate::layout::{Gates, RawWords64};
@@ -14,8 +14,8 @@ use crate::sync::RawWord32;
 pub(super) struct Sentinel {
     pace: Pace,
     failures: u64,
-    /// Buffers that the producers of each queue can have in their free queues.
-    buffers: Box<[u32]>,
+    /// Of the producers of each queue.
+    stocks: Box<[Stock]>,
     /// The tails as the last poll saw them: a drain thread that is awake leaves nothing behind, however fast entries come.
     tails: Box<[u32]>,
     /// Tails out of range, or of a queue whose head is, which no drain thread ever catches up with: announced once.
@@ -25,16 +25,16 @@ pub(super) struct Sentinel {
 impl Sentinel {
     pub(super) fn new(run: &Run) -> Self {
         let config = &run.config;
-        let mut buffers: Box<[u32]> = vec![0; config.queues.len()].into();
+        let mut stocks: Box<[Stock]> = vec![Stock::default(); config.queues.len()].into();
         for (_, served) in run.instances.iter() {
-            if let Some(sum) = buffers.get_mut(served.queue() as usize) {
-                *sum = sum.saturating_add(served.instance.free.slot_count);
+            if let Some(stock) = stocks.get_mut(served.queue() as usize) {
+                stock.add(served.instance.free.slot_count);
             }
         }
         Self {
             pace: Pace::new(config.poll_min_ns, config.poll_max_ns, config.quiet_ns, now()),
             failures: 0,
-            buffers,
+            stocks,
             tails: config.queues.iter().map(|queue| queue.port.own_head()).collect(),
             corrupt: vec![None; run.config.queues.len()].into(),
         }
@@ -60,11 +60,16 @@ impl Sentinel {
         let mut found = Found::Nothing;
         for (number, queue) in config.queues.iter().enumerate() {
             let (capacity, progress) = (queue.port.capacity, &run.progress[number]);
+            let shard = number % run.shards as usize;
             let announce = match queue.port.tail(&run.link) {
                 Ok(tail) if tail < capacity && progress.is_possible(capacity) => {
                     let left = progress.behind(tail, capacity);
                     let came = distance(core::mem::replace(&mut self.tails[number], tail), tail, capacity);
-                    found = found.max(Found::of(left.max(came), self.buffers[number]));
+                    let entries = left.max(came);
+                    // Somebody who waits for a buffer may wait for this queue, whoever is awake.
+                    let urgent = run.drain_bells[shard].event.has_waiters();
+                    let stock = self.stocks[number];
+                    found = found.max(if urgent { Found::of(entries, stock) } else { Found::awake(entries) });
                     left != 0
                 }
                 Ok(tail) => self.corrupt[number].replace(tail) != Some(tail),
@@ -74,7 +79,7 @@ impl Sentinel {
                     false
                 }
             };
-            behind |= u64::from(announce) << (number as u32 % run.shards);
+            behind |= u64::from(announce) << shard;
         }
         for (shard, bell) in run.drain_bells.iter().enumerate() {
             if behind & 1 << shard != 0 {

@@ -3,7 +3,7 @@
 use super::super::args::{array, check, check_array};
 use super::{deadline, hot, lanepipe_buffer_t, lanepipe_pool_t, single};
 use crate::event::WaitEnd;
-use crate::pool::{Buffer, Pool};
+use crate::pool::{Buffer, Looks, Pool};
 use crate::status::{Status, lanepipe_status_t};
 use core::ffi::c_void;
 
@@ -33,7 +33,7 @@ unsafe fn wait_pop_first(
     timeout_ns: u64,
 ) -> Result<usize, Status> {
     // SAFETY: forwarded.
-    match unsafe { pool.wait_pop_ready(shard, buffers, payloads, max, deadline(timeout_ns)) } {
+    match unsafe { pool.wait_pop_ready(shard, buffers, payloads, max, deadline(timeout_ns), Looks::Many) } {
         Ok(popped) => Ok(popped),
         Err(WaitEnd::TimedOut) => Err(Status::LANEPIPE_TIMED_OUT),
         Err(WaitEnd::Closed) => Err(Status::LANEPIPE_CLOSED),

@@ -206,9 +206,9 @@ pub struct lanepipe_profiler_config_t {
     /// `kind_count` kinds.
     pub kinds: *const lanepipe_kind_t,
     /// Shortest polling interval in nanoseconds, for entries that come singly or fast; 0 is 50,000. In steady traffic that leaves
-    /// the device most of its buffers it grows up to four times that, no longer than the longest.
+    /// the device most of its buffers it grows up to four times that, to no more than 250,000 and the longest.
     pub poll_min_ns: u64,
-    /// Longest polling interval in nanoseconds, reached after `quiet_ns` without traffic; 0 is 1,000,000.
+    /// Longest polling interval in nanoseconds, reached after `quiet_ns` without traffic; 0 is 2,000,000.
     pub poll_max_ns: u64,
     /// Silence before the polling interval grows, in nanoseconds; 0 is 100,000,000.
     pub quiet_ns: u64,
@@ -316,7 +316,7 @@ impl lanepipe_profiler_config_t {
             max_instances: if self.max_instances == 0 { self.instance_count } else { self.max_instances },
             collect_batch: self.collect_batch.max(1) as usize,
             poll_min_ns: or_default(self.poll_min_ns, 50_000),
-            poll_max_ns: or_default(self.poll_max_ns, 1_000_000),
+            poll_max_ns: or_default(self.poll_max_ns, 2_000_000),
             quiet_ns: or_default(self.quiet_ns, 100_000_000),
             idle_ns: self.idle_ns,
             copy_tries: if self.copy_tries == 0 { 3 } else { self.copy_tries },

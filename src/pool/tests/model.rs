@@ -5,7 +5,7 @@ use super::routing::expected as expected_lane;
 use super::support::{Device, Mode, config, pop_done, pop_lane};
 use crate::event::WaitEnd;
 use crate::pool::ledger::Place;
-use crate::pool::{Buffer, Pool, PoolConfig};
+use crate::pool::{Buffer, Looks, Pool, PoolConfig};
 use crate::status::Status;
 use crate::sync::atomic::Ordering;
 use proptest::prelude::*;
@@ -223,7 +223,7 @@ impl World {
         // SAFETY: there is room for `max` elements.
         if wait {
             // SAFETY: one thread plays every role.
-            let popped = unsafe { self.pool.wait_pop_ready(shard, to, bytes, max, 0) };
+            let popped = unsafe { self.pool.wait_pop_ready(shard, to, bytes, max, 0, Looks::Many) };
             assert_eq!(popped, if count == 0 { Err(WaitEnd::TimedOut) } else { Ok(count) });
         } else {
             // SAFETY: one thread plays every role.

@@ -9,6 +9,7 @@ use crate::profiler::sentinel::contended;
 use crate::status::Status;
 use crate::sync::{RawWord32, Word32};
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 fn common_mode() -> Plan {
     Plan { gates: true, ..Plan::default() }
@@ -105,6 +106,25 @@ fn the_subsystem_decides_when_the_gates_open() {
         harness.verify();
         assert_open(&harness);
     }
+}
+
+/// A freeze waits for the drain threads, and so calls those that are behind itself: the sentinel may look much later.
+#[test]
+fn a_freeze_does_not_wait_for_the_sentinel() {
+    let never = Duration::from_secs(100_000);
+    let mut harness = Harness::new(Plan { queues: 2, shards: 2, poll_min: never, poll_max: never, ..common_mode() });
+    harness.start();
+    let run = harness.profiler.current_run().unwrap();
+    wait_for("the sentinel's sleep", || run.sentinel_event.has_waiters());
+    harness.publish(1);
+    let gates = harness.world.device_gates();
+    gates.pop.contended.store(1, Ordering::Relaxed);
+    run.circulation.nudge();
+    wait_for("the entries", || harness.totals().taken == 2);
+    wait_for("open gates", || gates.pop.contended.load(Ordering::Relaxed) == 0 && !gates.pop.is_frozen());
+    harness.stop();
+    harness.verify();
+    assert_open(&harness);
 }
 
 /// W17: a run that ends within a freeze opens the gates, whatever the predicate says.

@@ -71,6 +71,31 @@ fn threads_without_work_sleep() {
     harness.verify();
 }
 
+/// As long as a lane holds half of what it is to hold, done buffers gather, and nobody is woken for each.
+#[test]
+fn well_stocked_lanes_wake_nobody() {
+    let mut harness = Harness::new(Plan { warm_target: 16, recycled: 16, done: 64, ..plan() });
+    harness.start();
+    let run = run_of(&harness);
+    wait_for("a warm lane", || harness.pool.recycled_len(0, 0) == 16);
+    wait_for("sleep", || all_asleep(&run));
+    let woken = run.circulation.event.wake_calls();
+    let collect = |harness: &mut Harness, count: u64| {
+        harness.publish(count);
+        let totals = || harness.totals();
+        wait_for("the entries", || totals().delivered == totals().taken && harness.pool.ready(0).is_empty());
+        wait_for("a collector that waits", || harness.pool.ready(0).is_empty() && all_asleep(&run));
+    };
+    collect(&mut harness, 3);
+    wait_for("done buffers", || harness.pool.done_len(0) == 3);
+    assert!(!SLEEPS_ARE_EXACT || run.circulation.event.wake_calls() == woken, "the replenish thread was woken");
+    // Nor are they forgotten.
+    collect(&mut harness, 10);
+    wait_for("buffers that come back", || harness.pool.recycled_len(0, 0) > 8);
+    harness.stop();
+    harness.verify();
+}
+
 /// Parked buffers that find no room are no work.
 #[test]
 fn parked_buffers_keep_nobody_awake() {
