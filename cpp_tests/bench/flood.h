@@ -5,14 +5,15 @@
 //
 // One thread of high priority plays all control threads: hardware has processors of its own for them.
 
+#ifndef LANEPIPE_TESTS_BENCH_FLOOD_H_
+#define LANEPIPE_TESTS_BENCH_FLOOD_H_
+
 #include "flood_device.h"
 #include "pipeline.h"
 
-namespace {
+namespace bench::flood {
 
-using namespace bench;
-
-uint64_t run_ns() { return setting("LANEPIPE_BENCH_FLOOD_MS", 300) * 1000000; }
+inline uint64_t run_ns() { return setting("LANEPIPE_BENCH_FLOOD_MS", 300) * 1000000; }
 
 // A started pipeline of either make.
 class Host {
@@ -26,7 +27,7 @@ class Host {
 
 template <typename Pipeline> class HostOf : public Host {
   public:
-    explicit HostOf(uint32_t rows) : pipeline(rows) {}
+    explicit HostOf(uint32_t rows) : pipeline(rows, kShadowed) {}
     double cpu_ns() const override { return pipeline.threads.cpu_ns(); }
     uint64_t taken() const override { return pipeline.sink.taken(); }
     size_t bytes() const override { return pipeline.memory.use().bytes; }
@@ -68,7 +69,7 @@ struct Scenario {
     std::vector<void (*)(Make, double, Hosts &, FloodDevice &)> subsystems;
 };
 
-Sample run(const Scenario &scenario, Make make, double fraction, bool drop) {
+inline Sample run(const Scenario &scenario, Make make, double fraction, bool drop) {
     FloodDevice device(drop);
     require(FloodDevice::use_processors(false), "the device has no processor of its own");
     Hosts hosts;
@@ -106,18 +107,18 @@ Sample run(const Scenario &scenario, Make make, double fraction, bool drop) {
             sum(bytes) / (1 << 20)};
 }
 
-Sample isolated(const Scenario &scenario, Make make, double fraction, bool drop) {
+inline Sample isolated(const Scenario &scenario, Make make, double fraction, bool drop) {
     return in_a_process<Sample>(make == Make::kReference, [&] { return run(scenario, make, fraction, drop); });
 }
 
 // Whether the reference keeps up with a device that is not late itself.
-bool sustained(const Scenario &scenario, double fraction) {
+inline bool sustained(const Scenario &scenario, double fraction) {
     const Sample sample = isolated(scenario, Make::kReference, fraction, false);
     return sample.parked < 0.01 && sample.elapsed < 1.02;
 }
 
 // The largest fraction that the reference sustains, within a twelfth.
-double largest_fraction(const Scenario &scenario) {
+inline double largest_fraction(const Scenario &scenario) {
     constexpr double kLeast = 1.0 / 1024;
     constexpr double kMost = 64;
     double good = 1.0 / 16;
@@ -152,7 +153,7 @@ struct Side {
     }
 };
 
-void compare(const Scenario &scenario) {
+inline void compare(const Scenario &scenario) {
     const double fraction = largest_fraction(scenario);
     std::vector<Side> sides = {
         {"reference, f", Make::kReference, 1, false, {}},
@@ -167,18 +168,18 @@ void compare(const Scenario &scenario) {
             side.samples.push_back(isolated(scenario, side.make, side.times * fraction, side.drop));
         }
     }
-    std::printf("flood, %s: f = %.4f of the flood\n", scenario.name, fraction);
+    std::printf("flood, %s, %s: f = %.4f of the flood\n", kArch, scenario.name, fraction);
     for (const Side &side : sides) {
         std::printf(
-            "flood, %s: %-21s %9.0f buffers/s, parked %6.2f %%, %7.1f freezes/s, elapsed %.3f, host %6.1f %% of "
+            "flood, %s, %s: %-21s %9.0f buffers/s, parked %6.2f %%, %7.1f freezes/s, elapsed %.3f, host %6.1f %% of "
             "a core, lost %6.2f %%, %6.0f MiB\n",
-            scenario.name, side.name, side.median_of(&Sample::rate), 100 * side.median_of(&Sample::parked),
+            kArch, scenario.name, side.name, side.median_of(&Sample::rate), 100 * side.median_of(&Sample::parked),
             side.median_of(&Sample::freezes), side.median_of(&Sample::elapsed), 100 * side.median_of(&Sample::core),
             100 * side.median_of(&Sample::lost), side.median_of(&Sample::mib));
     }
     const auto print = [&](const char *what, size_t ours, size_t theirs, double Sample::*figure) {
-        compare_times((std::string("flood_") + scenario.name + "_" + what).c_str(), 100 * sides[ours].median_of(figure),
-                      100 * sides[theirs].median_of(figure));
+        compare_times((std::string("flood_") + kArch + "_" + scenario.name + "_" + what).c_str(),
+                      100 * sides[ours].median_of(figure), 100 * sides[theirs].median_of(figure));
     };
     print("cpu", 1, 0, &Sample::core);
     print("parked", 1, 0, &Sample::parked);
@@ -186,9 +187,7 @@ void compare(const Scenario &scenario) {
     print("lost_twice", 5, 4, &Sample::lost);
 }
 
-} // namespace
-
-int main() {
+inline void compare_all() {
     // A child would print what its parent has not yet printed.
     std::setvbuf(stdout, nullptr, _IOLBF, 0);
     const auto swimlane = &add<SwimlaneGeometry>;
@@ -202,5 +201,8 @@ int main() {
           Scenario{"all", {swimlane, pmu, dep_gen, args_dump, scope_stats}}}) {
         compare(scenario);
     }
-    return 0;
 }
+
+} // namespace bench::flood
+
+#endif // LANEPIPE_TESTS_BENCH_FLOOD_H_
