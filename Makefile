@@ -39,7 +39,7 @@ $(addprefix test-,debug clang asan tsan loom-full aarch64 package): setup-full
 test-%: setup ## One step alone, see scripts/test.py --list
 	@scripts/test.py $*
 
-soak: setup ## Repeats the stress programs (SOAK_SECONDS=600)
+soak: setup ## Messages through the mailbox (SOAK_MESSAGES=100000000), then the stress programs over and over (SOAK_SECONDS=600)
 	$(CMAKE_RELEASE)
 	cmake --build $(RELEASE) --target lanepipe_stress
 	scripts/soak.sh $(RELEASE)

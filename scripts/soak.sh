@@ -1,9 +1,16 @@
 #!/usr/bin/env bash
-# Repeats the stress programs and a looped replay until SOAK_SECONDS have passed; stops at the first failure.
+# Passes SOAK_MESSAGES messages through the completion mailbox, then repeats the stress programs until SOAK_SECONDS have
+# passed; stops at the first failure.
 #
 #   soak.sh BUILD    a CMake build directory
 set -euo pipefail
 build=$1
+if ! LANEPIPE_SOAK_MESSAGES=${SOAK_MESSAGES:-100000000} "$build/cpp_tests/mailbox_soak_tests" >"$build/soak.log" 2>&1; then
+    cat "$build/soak.log"
+    echo "soak: failure in the mailbox"
+    exit 1
+fi
+sed -n 's/^mailbox: /soak: mailbox: /p' "$build/soak.log"
 seconds=${SOAK_SECONDS:-600}
 end=$((SECONDS + seconds))
 rounds=0
