@@ -199,6 +199,102 @@ TEST_F(Dump, BadInput) {
     EXPECT_STATUS(LANEPIPE_E_STATE, lanepipe_args_dump_level(&dump, &level));
 }
 
+// 1.9, should_dump_task and should_dump_arg: at every level, and while off.
+TEST_F(Dump, WhatIsWantedOfATask) {
+    constexpr uint64_t kMarked = uint64_t{1} << 63 | 2;
+    const auto wants_task = [&](uint64_t mask) {
+        uint32_t wanted = 7;
+        EXPECT_STATUS(LANEPIPE_OK, lanepipe_args_dump_wants_task(&dump, mask, &wanted));
+        return wanted;
+    };
+    const auto wants_arg = [&](uint64_t mask, int32_t index) {
+        uint32_t wanted = 7;
+        EXPECT_STATUS(LANEPIPE_OK, lanepipe_args_dump_wants_arg(&dump, mask, index, &wanted));
+        return wanted;
+    };
+    for (uint32_t level = 0; level <= 5; ++level) {
+        if (level < 5) { // The last round is without a launch.
+            region->header.dump_args_level = level;
+            begin();
+        } else {
+            ASSERT_STATUS(LANEPIPE_OK, lanepipe_args_dump_finalize(&dump));
+        }
+        const uint32_t unmarked = level == 1 ? 0 : 1;
+        EXPECT_EQ(wants_task(0), unmarked) << level;
+        EXPECT_EQ(wants_task(kMarked), 1u) << level;
+        for (const int32_t index : {1, 63})
+            EXPECT_EQ(wants_arg(kMarked, index), 1u) << level << ", " << index;
+        for (const int32_t index : {INT32_MIN, -1, 0, 2, 62, 64, 65, 127, INT32_MAX})
+            EXPECT_EQ(wants_arg(kMarked, index), unmarked) << level << ", " << index;
+        EXPECT_EQ(wants_arg(0, 1), unmarked) << level;
+    }
+}
+
+// 1.9, has_dump_arg_flag.
+TEST(DumpSelection, Marks) {
+    const auto has = [](uint64_t mask, int32_t index) {
+        uint32_t marked = 7;
+        EXPECT_STATUS(LANEPIPE_OK, lanepipe_args_dump_has_arg_flag(mask, index, &marked));
+        return marked;
+    };
+    for (int32_t bit = 0; bit < 64; ++bit) {
+        for (int32_t index = -70; index < 140; ++index) {
+            EXPECT_EQ(has(uint64_t{1} << bit, index), bit == index ? 1u : 0u) << bit << ", " << index;
+            EXPECT_EQ(has(~(uint64_t{1} << bit), index), index >= 0 && index < 64 && bit != index ? 1u : 0u);
+        }
+    }
+    EXPECT_EQ(has(UINT64_MAX, INT32_MIN) + has(UINT64_MAX, INT32_MAX), 0u);
+}
+
+// 1.9, should_dump_arg_at_stage.
+TEST(DumpSelection, Stages) {
+    const uint32_t wanted_of[3][2] = {{1, 0}, {0, 1}, {1, 1}};
+    for (uint32_t role = 0; role < 3; ++role) {
+        for (uint32_t stage = 0; stage < 2; ++stage) {
+            uint32_t wanted = 7;
+            EXPECT_STATUS(LANEPIPE_OK, lanepipe_args_dump_wants_stage(role, stage, &wanted));
+            EXPECT_EQ(wanted, wanted_of[role][stage]) << role << ", " << stage;
+        }
+    }
+    uint32_t wanted = 7;
+    EXPECT_STATUS(LANEPIPE_E_INVALID, lanepipe_args_dump_wants_stage(3, 0, &wanted));
+    EXPECT_STATUS(LANEPIPE_E_INVALID, lanepipe_args_dump_wants_stage(0, 2, &wanted));
+    EXPECT_EQ(wanted, 7u);
+}
+
+// 1.9, get_dump_arg_role_from_direction.
+TEST(DumpSelection, Roles) {
+    uint32_t role = 7;
+    EXPECT_STATUS(LANEPIPE_EMPTY, lanepipe_args_dump_role_of_direction(LANEPIPE_ARG_DIRECTION_SCALAR, &role));
+    EXPECT_EQ(role, 7u);
+    const uint32_t roles[][2] = {{LANEPIPE_ARG_DIRECTION_IN, LANEPIPE_ARGS_DUMP_ROLE_INPUT},
+                                 {LANEPIPE_ARG_DIRECTION_OUT, LANEPIPE_ARGS_DUMP_ROLE_OUTPUT},
+                                 {LANEPIPE_ARG_DIRECTION_INOUT, LANEPIPE_ARGS_DUMP_ROLE_INOUT}};
+    for (const auto &[direction, wanted] : roles) {
+        EXPECT_STATUS(LANEPIPE_OK, lanepipe_args_dump_role_of_direction(direction, &role));
+        EXPECT_EQ(role, wanted) << direction;
+    }
+    EXPECT_STATUS(LANEPIPE_E_INVALID, lanepipe_args_dump_role_of_direction(4, &role));
+    EXPECT_STATUS(LANEPIPE_E_INVALID, lanepipe_args_dump_role_of_direction(UINT32_MAX, &role));
+    EXPECT_EQ(role, 2u);
+}
+
+TEST_F(Dump, QuestionsWithBadInput) {
+    begin();
+    uint32_t found = 7;
+    EXPECT_STATUS(LANEPIPE_E_NULL, lanepipe_args_dump_wants_task(nullptr, 1, &found));
+    EXPECT_STATUS(LANEPIPE_E_NULL, lanepipe_args_dump_wants_task(&dump, 1, nullptr));
+    EXPECT_STATUS(LANEPIPE_E_NULL, lanepipe_args_dump_wants_arg(nullptr, 1, 0, &found));
+    EXPECT_STATUS(LANEPIPE_E_NULL, lanepipe_args_dump_wants_arg(&dump, 1, 0, nullptr));
+    EXPECT_STATUS(LANEPIPE_E_NULL, lanepipe_args_dump_has_arg_flag(1, 0, nullptr));
+    EXPECT_STATUS(LANEPIPE_E_NULL, lanepipe_args_dump_wants_stage(0, 0, nullptr));
+    EXPECT_STATUS(LANEPIPE_E_NULL, lanepipe_args_dump_role_of_direction(1, nullptr));
+    dump.words[0] = 3;
+    EXPECT_STATUS(LANEPIPE_E_STATE, lanepipe_args_dump_wants_task(&dump, 1, &found));
+    EXPECT_STATUS(LANEPIPE_E_STATE, lanepipe_args_dump_wants_arg(&dump, 1, 0, &found));
+    EXPECT_EQ(found, 7u);
+}
+
 class DumpTables : public testing::Test {
   protected:
     std::unique_ptr<lanepipe_args_dump_tables_t> tables = std::make_unique<lanepipe_args_dump_tables_t>();

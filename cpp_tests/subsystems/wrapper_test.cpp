@@ -134,6 +134,17 @@ TEST(SubsystemsWrapper, ArgumentsAndTheirTables) {
     EXPECT_EQ(dump.level(), 0u);
     ASSERT_TRUE(dump.begin(region->described(), 1).ok());
     EXPECT_EQ(dump.level(), 1u);
+    EXPECT_TRUE(dump.wants_task(4) && !dump.wants_task(0));
+    EXPECT_TRUE(dump.wants_arg(4, 2) && !dump.wants_arg(4, 1));
+    EXPECT_TRUE(lanepipe::ArgsDump::has_arg_flag(4, 2) && !lanepipe::ArgsDump::has_arg_flag(4, 1));
+    EXPECT_TRUE(
+        lanepipe::ArgsDump::wants_stage(LANEPIPE_ARGS_DUMP_ROLE_OUTPUT, LANEPIPE_ARGS_DUMP_STAGE_AFTER_COMPLETION));
+    EXPECT_FALSE(
+        lanepipe::ArgsDump::wants_stage(LANEPIPE_ARGS_DUMP_ROLE_OUTPUT, LANEPIPE_ARGS_DUMP_STAGE_BEFORE_DISPATCH));
+    uint32_t role = 7;
+    EXPECT_EQ(lanepipe::ArgsDump::role_of_direction(LANEPIPE_ARG_DIRECTION_SCALAR, role), LANEPIPE_EMPTY);
+    EXPECT_TRUE(lanepipe::ArgsDump::role_of_direction(LANEPIPE_ARG_DIRECTION_OUT, role).ok());
+    EXPECT_EQ(role, LANEPIPE_ARGS_DUMP_ROLE_OUTPUT);
     // Where memory is not zero by itself.
     alignas(lanepipe::ArgsDumpInfo) unsigned char memory[sizeof(lanepipe::ArgsDumpInfo)];
     std::memset(memory, 0xff, sizeof memory);

@@ -265,6 +265,33 @@
 // `lanepipe_dep_gen_submit_t::flags`: dispatched early.
 #define LANEPIPE_DEP_GEN_EARLY_DISPATCH 2
 
+// `lanepipe_args_dump_info_t::role`: read by the task.
+#define LANEPIPE_ARGS_DUMP_ROLE_INPUT 0
+
+// `lanepipe_args_dump_info_t::role`: written by the task.
+#define LANEPIPE_ARGS_DUMP_ROLE_OUTPUT 1
+
+// `lanepipe_args_dump_info_t::role`: both.
+#define LANEPIPE_ARGS_DUMP_ROLE_INOUT 2
+
+// `lanepipe_args_dump_info_t::stage`: the task is not dispatched yet.
+#define LANEPIPE_ARGS_DUMP_STAGE_BEFORE_DISPATCH 0
+
+// `lanepipe_args_dump_info_t::stage`: the task has completed.
+#define LANEPIPE_ARGS_DUMP_STAGE_AFTER_COMPLETION 1
+
+// `ArgDirection` of the C++ runtime: a scalar.
+#define LANEPIPE_ARG_DIRECTION_SCALAR 0
+
+// `ArgDirection` of the C++ runtime: a tensor that the task reads.
+#define LANEPIPE_ARG_DIRECTION_IN 1
+
+// `ArgDirection` of the C++ runtime: a tensor that the task writes.
+#define LANEPIPE_ARG_DIRECTION_OUT 2
+
+// `ArgDirection` of the C++ runtime: a tensor that the task reads and writes.
+#define LANEPIPE_ARG_DIRECTION_INOUT 3
+
 // Words of `lanepipe_args_dump_tables_t`.
 #define LANEPIPE_ARGS_DUMP_TABLES_WORDS 294920
 
@@ -1387,9 +1414,9 @@ typedef struct lanepipe_device_thread_t {
 typedef struct lanepipe_args_dump_info_t {
     // Identity of the task.
     uint64_t task_id;
-    // 0 input, 1 output, 2 both.
+    // `LANEPIPE_ARGS_DUMP_ROLE_*`.
     uint8_t role;
-    // 0 before the dispatch, 1 after the completion.
+    // `LANEPIPE_ARGS_DUMP_STAGE_*`.
     uint8_t stage;
     // Type of the elements.
     uint8_t dtype;
@@ -3034,6 +3061,57 @@ lanepipe_status_t lanepipe_dep_gen_record_submit(struct lanepipe_dep_gen_t *dep_
 // `dep_gen` is null or made by its init call, `thread` null or the calling thread's.
 lanepipe_status_t lanepipe_dep_gen_flush(struct lanepipe_dep_gen_t *dep_gen,
                                          struct lanepipe_device_thread_t *thread);
+
+// Whether anything of a task with that mask of marked arguments is dumped: `*wanted` is 0 at level 1 without a mark, else 1, also
+// while off. Any thread; never blocks.
+//
+// # Safety
+//
+// `dump` is null or made by its init call, `wanted` null or writable.
+lanepipe_status_t lanepipe_args_dump_wants_task(const struct lanepipe_args_dump_t *dump,
+                                                uint64_t mask,
+                                                uint32_t *wanted);
+
+// Whether argument `arg_index` of a task with that mask of marked arguments is dumped: `*wanted` is 1 if it is marked, and outside
+// of level 1 always, also while off; else 0. Any thread; never blocks.
+//
+// # Safety
+//
+// `dump` is null or made by its init call, `wanted` null or writable.
+lanepipe_status_t lanepipe_args_dump_wants_arg(const struct lanepipe_args_dump_t *dump,
+                                               uint64_t mask,
+                                               int32_t arg_index,
+                                               uint32_t *wanted);
+
+// Whether argument `arg_index` has its bit in a mask: `*marked` is 0 or 1; 0 for an index outside of 0 to 63. Any thread; never
+// blocks.
+//
+// # Safety
+//
+// `marked` is null or writable.
+lanepipe_status_t lanepipe_args_dump_has_arg_flag(uint64_t mask,
+                                                  int32_t arg_index,
+                                                  uint32_t *marked);
+
+// Whether an argument of `role` (`LANEPIPE_ARGS_DUMP_ROLE_*`) is dumped at `stage` (`LANEPIPE_ARGS_DUMP_STAGE_*`): `*wanted` is 1
+// for an input before the dispatch, an output after the completion, what is both at both; else 0. `LANEPIPE_E_INVALID`: no such
+// role or stage. Any thread; never blocks.
+//
+// # Safety
+//
+// `wanted` is null or writable.
+lanepipe_status_t lanepipe_args_dump_wants_stage(uint32_t role,
+                                                 uint32_t stage,
+                                                 uint32_t *wanted);
+
+// The role (`LANEPIPE_ARGS_DUMP_ROLE_*`) of an argument with that `direction` (`LANEPIPE_ARG_DIRECTION_*`). `LANEPIPE_EMPTY`: a
+// scalar has none, and `*role` is as it was. `LANEPIPE_E_INVALID`: no such direction. Any thread; never blocks.
+//
+// # Safety
+//
+// `role` is null or writable.
+lanepipe_status_t lanepipe_args_dump_role_of_direction(uint32_t direction,
+                                                       uint32_t *role);
 
 // Empties the tables for a run, once for each number that differs from the last one. The number is the same for all threads of a
 // launch and new for each launch, from a counter of the host for instance: one that may come again, as an address does, leaves the

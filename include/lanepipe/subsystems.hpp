@@ -178,6 +178,35 @@ class ArgsDump : public detail::Launch<lanepipe_args_dump_t, lanepipe_args_dump_
         return level;
     }
 
+    // Whether anything of a task with that mask of marked arguments is dumped; true while off.
+    bool wants_task(uint64_t mask) const noexcept {
+        uint32_t wanted = 0;
+        (void)lanepipe_args_dump_wants_task(&raw_, mask, &wanted);
+        return wanted != 0;
+    }
+    // The same of one argument.
+    bool wants_arg(uint64_t mask, int32_t arg_index) const noexcept {
+        uint32_t wanted = 0;
+        (void)lanepipe_args_dump_wants_arg(&raw_, mask, arg_index, &wanted);
+        return wanted != 0;
+    }
+    // Whether an argument has its bit in a mask; false for an index outside of 0 to 63.
+    static bool has_arg_flag(uint64_t mask, int32_t arg_index) noexcept {
+        uint32_t marked = 0;
+        (void)lanepipe_args_dump_has_arg_flag(mask, arg_index, &marked);
+        return marked != 0;
+    }
+    // LANEPIPE_ARGS_DUMP_ROLE_*, LANEPIPE_ARGS_DUMP_STAGE_*; false for what is none.
+    static bool wants_stage(uint32_t role, uint32_t stage) noexcept {
+        uint32_t wanted = 0;
+        (void)lanepipe_args_dump_wants_stage(role, stage, &wanted);
+        return wanted != 0;
+    }
+    // LANEPIPE_ARG_DIRECTION_*; LANEPIPE_EMPTY for a scalar.
+    static Status role_of_direction(uint32_t direction, uint32_t &role) noexcept {
+        return lanepipe_args_dump_role_of_direction(direction, &role);
+    }
+
     Status record(DeviceThread &thread, const lanepipe_args_dump_info_t &info) noexcept {
         return lanepipe_args_dump_record(&raw_, thread.capi(), &info);
     }

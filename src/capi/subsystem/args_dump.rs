@@ -25,9 +25,9 @@ pub struct lanepipe_args_dump_t {
 pub struct lanepipe_args_dump_info_t {
     /// Identity of the task.
     pub task_id: u64,
-    /// 0 input, 1 output, 2 both.
+    /// `LANEPIPE_ARGS_DUMP_ROLE_*`.
     pub role: u8,
-    /// 0 before the dispatch, 1 after the completion.
+    /// `LANEPIPE_ARGS_DUMP_STAGE_*`.
     pub stage: u8,
     /// Type of the elements.
     pub dtype: u8,
@@ -113,6 +113,20 @@ pub unsafe extern "C" fn lanepipe_args_dump_finalize(dump: *mut lanepipe_args_du
     done(unsafe { DumpObject::close(dump.cast()) })
 }
 
+/// The level, off while off.
+///
+/// # Safety
+///
+/// `dump` is null or made by its init call.
+pub(super) unsafe fn level_of(dump: *const lanepipe_args_dump_t) -> Result<u32, Status> {
+    // SAFETY: the caller's contract.
+    match unsafe { DumpObject::live(dump.cast()) } {
+        Ok(of) => Ok(on_arch!(of, |dump| dump.level())),
+        Err(Status::LANEPIPE_CLOSED) => Ok(DUMP_ARGS_LEVEL_OFF),
+        Err(status) => Err(status),
+    }
+}
+
 /// The level that the region's header had at the start: 0 off, 1 marked arguments, 2 all, 3 all but the contents of tensors
 /// that are not marked. 0 while off. Any thread; never blocks.
 ///
@@ -127,11 +141,7 @@ pub unsafe extern "C" fn lanepipe_args_dump_level(
     let run = || {
         check(level)?;
         // SAFETY: the caller's contract.
-        let found = match unsafe { DumpObject::live(dump.cast()) } {
-            Ok(of) => on_arch!(of, |dump| dump.level()),
-            Err(Status::LANEPIPE_CLOSED) => DUMP_ARGS_LEVEL_OFF,
-            Err(status) => return Err(status),
-        };
+        let found = unsafe { level_of(dump)? };
         // SAFETY: checked; the caller's contract.
         unsafe { level.write(found) };
         Ok(())

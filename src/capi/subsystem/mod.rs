@@ -4,6 +4,7 @@
 mod aicore;
 mod args_dump;
 mod dep_gen;
+mod dump_selection;
 mod dump_tables;
 mod pmu;
 mod scope_stats;

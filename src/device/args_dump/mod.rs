@@ -11,11 +11,12 @@
 //!
 //! The number of published payloads needs no edge: the ready tail that covers the entry carries it (`device.R1`).
 //!
-//! Which arguments of a task are wanted stands in [`tables`].
+//! Which arguments of a task are marked stands in [`tables`], what follows from that in [`selection`].
 
 #[cfg(all(test, loom))]
 mod loom_tests;
 mod payload;
+pub mod selection;
 pub mod tables;
 #[cfg(all(test, not(loom)))]
 mod tests;

@@ -92,6 +92,10 @@ constants! {
     ARGS_DUMP_STAGE_AFTER_COMPLETION: u32 = 1, "ArgsDumpStage::AFTER_COMPLETION";
     ARGS_DUMP_KIND_TENSOR: u32 = 0, "ArgsDumpKind::TENSOR";
     ARGS_DUMP_KIND_SCALAR: u32 = 1, "ArgsDumpKind::SCALAR";
+    ARG_DIRECTION_SCALAR: u32 = 0, "ArgDirection::SCALAR";
+    ARG_DIRECTION_IN: u32 = 1, "ArgDirection::IN";
+    ARG_DIRECTION_OUT: u32 = 2, "ArgDirection::OUT";
+    ARG_DIRECTION_INOUT: u32 = 3, "ArgDirection::INOUT";
     DUMP_ARGS_LEVEL_OFF: u32 = 0, "DumpArgsLevel::OFF";
     DUMP_ARGS_LEVEL_PARTIAL: u32 = 1, "DumpArgsLevel::PARTIAL";
     DUMP_ARGS_LEVEL_FULL: u32 = 2, "DumpArgsLevel::FULL";
