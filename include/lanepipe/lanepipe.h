@@ -1562,17 +1562,6 @@ typedef struct lanepipe_swimlane_t {
     uint64_t words[16];
 } lanepipe_swimlane_t;
 
-// A core's own stream as its control thread keeps it, with the buffers that wait for the core's next acknowledgement. Made by
-// `lanepipe_swimlane_core_init`; used by the control thread that owns the core.
-typedef struct lanepipe_swimlane_core_t {
-    // Number of the core.
-    int32_t index;
-    // Not for the caller.
-    uint32_t reserved;
-    // Not for the caller.
-    uint64_t words[11];
-} lanepipe_swimlane_core_t;
-
 // A phase of a scheduler thread. Times in ticks of the control processors' counter. Read during the call only.
 typedef struct lanepipe_swimlane_sched_phase_t {
     // `sizeof(lanepipe_swimlane_sched_phase_t)`.
@@ -1596,6 +1585,17 @@ typedef struct lanepipe_swimlane_sched_phase_t {
     // Not looked at.
     uint32_t reserved;
 } lanepipe_swimlane_sched_phase_t;
+
+// A core's own stream as its control thread keeps it, with the buffers that wait for the core's next acknowledgement. Made by
+// `lanepipe_swimlane_core_init`; used by the control thread that owns the core.
+typedef struct lanepipe_swimlane_core_t {
+    // Number of the core.
+    int32_t index;
+    // Not for the caller.
+    uint32_t reserved;
+    // Not for the caller.
+    uint64_t words[11];
+} lanepipe_swimlane_core_t;
 
 // Completes the task whose slot state is at `slot`. 0, or an error code, after which the task stays. `*stream_done` is 0
 // before and says how many host tasks that completed. Runs under the list's lock.
@@ -3406,18 +3406,6 @@ lanepipe_status_t lanepipe_swimlane_init(struct lanepipe_swimlane_t *swimlane,
 // `swimlane` is null or writable.
 lanepipe_status_t lanepipe_swimlane_finalize(struct lanepipe_swimlane_t *swimlane);
 
-// Opens the phases of `sched_threads` scheduler threads (at most as many as the architecture has) and `orch_threads` (0 or 1)
-// orchestrators: takes the first buffer of each. `LANEPIPE_CLOSED` while off, `LANEPIPE_E_INVALID` for other counts,
-// `LANEPIPE_E_STATE`, and nothing touched, if they are open. The leader, once after `lanepipe_swimlane_init` and before any
-// thread uses the object; never blocks.
-//
-// # Safety
-//
-// `swimlane` is null or made by its init call.
-lanepipe_status_t lanepipe_swimlane_init_phases(struct lanepipe_swimlane_t *swimlane,
-                                                uint32_t sched_threads,
-                                                uint32_t orch_threads);
-
 // The level that the region's header had at the start: 0 off, 1 the cores' stream, 2 tasks, 3 phases of the schedulers, 4 of the
 // orchestrator, each with those below. 0 while off. The record calls do not look at it. Any thread; never blocks.
 //
@@ -3426,37 +3414,6 @@ lanepipe_status_t lanepipe_swimlane_init_phases(struct lanepipe_swimlane_t *swim
 // `swimlane` is null or made by its init call, `level` null or writable.
 lanepipe_status_t lanepipe_swimlane_level(const struct lanepipe_swimlane_t *swimlane,
                                           uint32_t *level);
-
-// A core's stream at the beginning of a launch. Never blocks.
-//
-// # Safety
-//
-// `core` is null or writable.
-lanepipe_status_t lanepipe_swimlane_core_init(struct lanepipe_swimlane_core_t *core, int32_t index);
-
-// A task is about to be dispatched to the core: before the register is written. Rotates the core's buffers if the active one is
-// used up. `LANEPIPE_DROPPED`: the core has no place for the task's record, which the flush counts as lost. `LANEPIPE_CLOSED`:
-// off, nothing was counted. `LANEPIPE_E_INVALID`: no such core. The core's control thread; blocks for up to the budget per wait,
-// and only for a rotation.
-//
-// # Safety
-//
-// `swimlane` and `core` are null or made by their init calls, `thread` is null or the calling thread's.
-lanepipe_status_t lanepipe_swimlane_on_aicore_dispatch(struct lanepipe_swimlane_t *swimlane,
-                                                       struct lanepipe_device_thread_t *thread,
-                                                       struct lanepipe_swimlane_core_t *core,
-                                                       uint32_t reg_task_id);
-
-// The core acknowledged or finished a task: publishes the buffers that waited for it. `LANEPIPE_CLOSED` while off. After every
-// event of the core. Its control thread; blocks for up to the budget, and only if a buffer waited.
-//
-// # Safety
-//
-// As for `lanepipe_swimlane_on_aicore_dispatch`.
-lanepipe_status_t lanepipe_swimlane_on_aicore_ack(struct lanepipe_swimlane_t *swimlane,
-                                                  struct lanepipe_device_thread_t *thread,
-                                                  struct lanepipe_swimlane_core_t *core,
-                                                  uint32_t reg_task_id);
 
 // Records a finished task of `core` as its control thread saw it; times in ticks of the control processors' counter. Hands the
 // buffer over if that filled it. `LANEPIPE_DROPPED`: counted as lost. `LANEPIPE_CLOSED`: off, nothing was counted.
@@ -3472,6 +3429,29 @@ lanepipe_status_t lanepipe_swimlane_complete_task(struct lanepipe_swimlane_t *sw
                                                   uint32_t reg_task_id,
                                                   uint64_t dispatch_time,
                                                   uint64_t finish_time);
+
+// Hands the tasks of `core` to the host. `LANEPIPE_EMPTY`: nothing; an empty buffer stays active. `LANEPIPE_DROPPED`: counted as
+// lost. `LANEPIPE_CLOSED` while off, `LANEPIPE_E_INVALID` without such a core. The core's control thread, at the end of its loop;
+// blocks for up to the budget. The core's own stream has `lanepipe_swimlane_flush_core`.
+//
+// # Safety
+//
+// `swimlane` is null or made by its init call, `thread` null or the calling thread's.
+lanepipe_status_t lanepipe_swimlane_flush_tasks(struct lanepipe_swimlane_t *swimlane,
+                                                struct lanepipe_device_thread_t *thread,
+                                                int32_t core);
+
+// Opens the phases of `sched_threads` scheduler threads (at most as many as the architecture has) and `orch_threads` (0 or 1)
+// orchestrators: takes the first buffer of each. `LANEPIPE_CLOSED` while off, `LANEPIPE_E_INVALID` for other counts,
+// `LANEPIPE_E_STATE`, and nothing touched, if they are open. The leader, once after `lanepipe_swimlane_init` and before any
+// thread uses the object; never blocks.
+//
+// # Safety
+//
+// `swimlane` is null or made by its init call.
+lanepipe_status_t lanepipe_swimlane_init_phases(struct lanepipe_swimlane_t *swimlane,
+                                                uint32_t sched_threads,
+                                                uint32_t orch_threads);
 
 // Records a phase of the scheduler that `thread` is. `LANEPIPE_DROPPED`: counted as lost. `LANEPIPE_CLOSED`: off, nothing was
 // counted. `LANEPIPE_E_INVALID`: no such kind, or the launch has no phases of this thread. Level 3 and above. The scheduler thread;
@@ -3521,32 +3501,6 @@ lanepipe_status_t lanepipe_swimlane_write_core_assignments(struct lanepipe_swiml
                                                            const int32_t *cores,
                                                            uint32_t core_count);
 
-// Hands the tasks of `core` to the host. `LANEPIPE_EMPTY`: nothing; an empty buffer stays active. `LANEPIPE_DROPPED`: counted as
-// lost. `LANEPIPE_CLOSED` while off, `LANEPIPE_E_INVALID` without such a core. The core's control thread, at the end of its loop;
-// blocks for up to the budget. The core's own stream has `lanepipe_swimlane_flush_core`.
-//
-// # Safety
-//
-// `swimlane` is null or made by its init call, `thread` null or the calling thread's.
-lanepipe_status_t lanepipe_swimlane_flush_tasks(struct lanepipe_swimlane_t *swimlane,
-                                                struct lanepipe_device_thread_t *thread,
-                                                int32_t core);
-
-// Hands all that the core recorded to the host: `published` and `lost` (each may be null) records of it. `LANEPIPE_OK` if any was
-// published and none lost, `LANEPIPE_DROPPED` if any was counted as lost, `LANEPIPE_EMPTY` for none at all; the counts are written in
-// each of the three. `LANEPIPE_CLOSED` while off, `LANEPIPE_E_INVALID` without such a core. The core's control thread, after the
-// core acknowledged its exit: nothing else proves that the last record is in place. Blocks for up to the budget per buffer.
-//
-// # Safety
-//
-// `swimlane` and `core` are null or made by their init calls, `thread` is null or the calling thread's, `published` and `lost`
-// null or writable.
-lanepipe_status_t lanepipe_swimlane_flush_core(struct lanepipe_swimlane_t *swimlane,
-                                               struct lanepipe_device_thread_t *thread,
-                                               struct lanepipe_swimlane_core_t *core,
-                                               uint32_t *published,
-                                               uint32_t *lost);
-
 // Hands the phases of the scheduler that `thread` is to the host; as `lanepipe_swimlane_flush_tasks`.
 //
 // # Safety
@@ -3562,6 +3516,52 @@ lanepipe_status_t lanepipe_swimlane_flush_sched_phases(struct lanepipe_swimlane_
 // `swimlane` is null or made by its init call, `thread` null or the calling thread's.
 lanepipe_status_t lanepipe_swimlane_flush_orch_phases(struct lanepipe_swimlane_t *swimlane,
                                                       struct lanepipe_device_thread_t *thread);
+
+// A core's stream at the beginning of a launch. Never blocks.
+//
+// # Safety
+//
+// `core` is null or writable.
+lanepipe_status_t lanepipe_swimlane_core_init(struct lanepipe_swimlane_core_t *core, int32_t index);
+
+// A task is about to be dispatched to the core: before the register is written. Rotates the core's buffers if the active one is
+// used up. `LANEPIPE_DROPPED`: the core has no place for the task's record, which the flush counts as lost. `LANEPIPE_CLOSED`:
+// off, nothing was counted. `LANEPIPE_E_INVALID`: no such core. The core's control thread; blocks for up to the budget per wait,
+// and only for a rotation.
+//
+// # Safety
+//
+// `swimlane` and `core` are null or made by their init calls, `thread` is null or the calling thread's.
+lanepipe_status_t lanepipe_swimlane_on_aicore_dispatch(struct lanepipe_swimlane_t *swimlane,
+                                                       struct lanepipe_device_thread_t *thread,
+                                                       struct lanepipe_swimlane_core_t *core,
+                                                       uint32_t reg_task_id);
+
+// The core acknowledged or finished a task: publishes the buffers that waited for it. `LANEPIPE_CLOSED` while off. After every
+// event of the core. Its control thread; blocks for up to the budget, and only if a buffer waited.
+//
+// # Safety
+//
+// As for `lanepipe_swimlane_on_aicore_dispatch`.
+lanepipe_status_t lanepipe_swimlane_on_aicore_ack(struct lanepipe_swimlane_t *swimlane,
+                                                  struct lanepipe_device_thread_t *thread,
+                                                  struct lanepipe_swimlane_core_t *core,
+                                                  uint32_t reg_task_id);
+
+// Hands all that the core recorded to the host: `published` and `lost` (each may be null) records of it. `LANEPIPE_OK` if any was
+// published and none lost, `LANEPIPE_DROPPED` if any was counted as lost, `LANEPIPE_EMPTY` for none at all; the counts are written in
+// each of the three. `LANEPIPE_CLOSED` while off, `LANEPIPE_E_INVALID` without such a core. The core's control thread, after the
+// core acknowledged its exit: nothing else proves that the last record is in place. Blocks for up to the budget per buffer.
+//
+// # Safety
+//
+// `swimlane` and `core` are null or made by their init calls, `thread` is null or the calling thread's, `published` and `lost`
+// null or writable.
+lanepipe_status_t lanepipe_swimlane_flush_core(struct lanepipe_swimlane_t *swimlane,
+                                               struct lanepipe_device_thread_t *thread,
+                                               struct lanepipe_swimlane_core_t *core,
+                                               uint32_t *published,
+                                               uint32_t *lost);
 
 // The library's `LANEPIPE_ABI_VERSION`. Any thread, never blocks.
 uint32_t lanepipe_abi_version(void);
