@@ -42,6 +42,12 @@ pub(super) fn check<T>(pointer: *const T) -> Result<(), Status> {
     }
 }
 
+/// Checks the address of something that is described by its bytes, words of 64 bits: a mailbox, a list, an entry.
+#[inline(always)]
+pub(super) fn check_place<T>(place: *const T) -> Result<(), Status> {
+    check(place.cast::<u64>())
+}
+
 /// Checks a pointer to `count` elements.
 pub(super) fn check_array<T>(pointer: *const T, count: usize) -> Result<(), Status> {
     if count > MAX_COUNT {
@@ -82,7 +88,6 @@ pub(super) unsafe fn sized<'a, T: Sized32>(pointer: *const T) -> Result<&'a T, S
 /// # Safety
 ///
 /// `pointer` is null or writable for its `struct_size`.
-#[cfg(feature = "std")]
 pub(super) unsafe fn write_sized<T: Sized32>(
     pointer: *mut T,
     value: impl FnOnce() -> Result<T, Status>,

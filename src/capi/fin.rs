@@ -1,9 +1,11 @@
 //! The producers' half of the completion mailbox: what a scheduler does when a subtask has ended.
 
+use super::args::{Sized32, check, check_place, check_sized, sized};
 use super::mailbox::lanepipe_mailbox_t;
+use super::status::status;
 use crate::mailbox::ends::Pusher;
 use crate::mailbox::fin::{self, Fin, FinCounts, FinError, SlabRef, SlotRef, Task};
-use crate::mailbox::layout::{ALIGN, Variant};
+use crate::mailbox::layout::Variant;
 use crate::mailbox::memory::RawMemory;
 use crate::mailbox::transport::Transport;
 use crate::status::{Status, lanepipe_status_t};
@@ -76,6 +78,9 @@ pub struct lanepipe_fin_result_t {
     /// Always 0.
     pub reserved: u32,
 }
+
+impl Sized32 for lanepipe_fin_ops_t {}
+impl Sized32 for lanepipe_fin_result_t {}
 
 struct Callbacks {
     ops: lanepipe_fin_ops_t,
@@ -160,59 +165,59 @@ pub unsafe extern "C" fn lanepipe_fin_subtask(
     slab: *mut c_void,
     result: *mut lanepipe_fin_result_t,
 ) -> lanepipe_status_t {
-    if ops.is_null() || slot.is_null() || slab.is_null() || result.is_null() {
-        return Status::LANEPIPE_E_NULL;
-    }
-    let addresses = mailbox as usize | slab as usize | ops as usize;
-    if !addresses.is_multiple_of(ALIGN) || !result.is_aligned() {
-        return Status::LANEPIPE_E_MISALIGNED;
-    }
-    // SAFETY: aligned; every such structure starts with its size.
-    let sizes = unsafe { (ops.cast::<u32>().read() as usize, result.cast::<u32>().read() as usize) };
-    if sizes != (size_of::<lanepipe_fin_ops_t>(), size_of::<lanepipe_fin_result_t>()) {
-        return Status::LANEPIPE_E_STRUCT_SIZE;
-    }
-    // SAFETY: checked; the caller's contract.
-    let ops = unsafe { ops.read() };
-    let Some(variant) = Variant::from_number(ops.variant) else { return Status::LANEPIPE_E_INVALID };
-    let uses_fields = ops.has_payload.is_none()
-        || ops.token.is_none()
-        || ops.mark_deferred.is_none()
-        || ops.is_deferred.is_none()
-        || ops.subtask_done.is_none();
-    if uses_fields && !(slot as usize).is_multiple_of(ALIGN) {
-        return Status::LANEPIPE_E_MISALIGNED;
-    }
-    // SAFETY: used where the caller passes a slot state.
-    let fields = unsafe { SlotRef::new(slot, variant) };
-    let mut task = Callbacks { ops, slot, fields };
-    let mut counts = FinCounts::default();
-    // SAFETY: aligned; the caller's contract.
-    let slab = unsafe { SlabRef::new(slab.cast()) };
-    let outcome = if mailbox.is_null() {
-        fin::subtask(None::<&mut Pusher<'_, RawMemory>>, &mut task, slab, &mut counts)
-    } else {
+    let run = || {
+        // The functions may do what they like with the structure.
+        // SAFETY: the caller's contract.
+        let ops = *unsafe { sized(ops)? };
+        // SAFETY: the caller's contract.
+        unsafe { check_sized(result)? };
+        check_place(slab)?;
+        if !mailbox.is_null() {
+            check_place(mailbox)?;
+        }
+        let variant = Variant::from_number(ops.variant).ok_or(Status::LANEPIPE_E_INVALID)?;
+        let uses_fields = ops.has_payload.is_none()
+            || ops.token.is_none()
+            || ops.mark_deferred.is_none()
+            || ops.is_deferred.is_none()
+            || ops.subtask_done.is_none();
+        if uses_fields {
+            check_place(slot)?
+        } else {
+            check(slot.cast::<u8>())?
+        }
+        // SAFETY: used where the caller passes a slot state.
+        let fields = unsafe { SlotRef::new(slot, variant) };
+        let mut task = Callbacks { ops, slot, fields };
+        let mut counts = FinCounts::default();
         // SAFETY: aligned; the caller's contract.
-        let transport = Transport::new(unsafe { RawMemory::new(mailbox.cast()) });
-        fin::subtask(Some(&mut Pusher(&transport)), &mut task, slab, &mut counts)
+        let slab = unsafe { SlabRef::new(slab.cast()) };
+        let outcome = if mailbox.is_null() {
+            fin::subtask(None::<&mut Pusher<'_, RawMemory>>, &mut task, slab, &mut counts)
+        } else {
+            // SAFETY: aligned; the caller's contract.
+            let transport = Transport::new(unsafe { RawMemory::new(mailbox.cast()) });
+            fin::subtask(Some(&mut Pusher(&transport)), &mut task, slab, &mut counts)
+        };
+        let (status, outcome, error) = match outcome {
+            Ok(Fin::NotLast) => (Status::LANEPIPE_OK, LANEPIPE_FIN_NOT_LAST, 0),
+            Ok(Fin::LastInline) => (Status::LANEPIPE_OK, LANEPIPE_FIN_LAST_INLINE, 0),
+            Ok(Fin::HandedOver) => (Status::LANEPIPE_OK, LANEPIPE_FIN_HANDED_OVER, 0),
+            Err(FinError::Slab(error)) => (Status::LANEPIPE_E_CORRUPT, LANEPIPE_FIN_NOT_LAST, error),
+            Err(FinError::NoMailbox) => (Status::LANEPIPE_E_NULL, LANEPIPE_FIN_NOT_LAST, fin::ERROR_REGISTRATION),
+            Err(FinError::Aborted) => (Status::LANEPIPE_CLOSED, LANEPIPE_FIN_NOT_LAST, 0),
+        };
+        let values = lanepipe_fin_result_t {
+            struct_size: size_of::<lanepipe_fin_result_t>() as u32,
+            outcome,
+            error,
+            pushed: counts.pushed,
+            skipped: counts.skipped,
+            reserved: 0,
+        };
+        // SAFETY: checked; the caller's contract.
+        unsafe { result.write(values) };
+        Ok(status)
     };
-    let (status, outcome, error) = match outcome {
-        Ok(Fin::NotLast) => (Status::LANEPIPE_OK, LANEPIPE_FIN_NOT_LAST, 0),
-        Ok(Fin::LastInline) => (Status::LANEPIPE_OK, LANEPIPE_FIN_LAST_INLINE, 0),
-        Ok(Fin::HandedOver) => (Status::LANEPIPE_OK, LANEPIPE_FIN_HANDED_OVER, 0),
-        Err(FinError::Slab(error)) => (Status::LANEPIPE_E_CORRUPT, LANEPIPE_FIN_NOT_LAST, error),
-        Err(FinError::NoMailbox) => (Status::LANEPIPE_E_NULL, LANEPIPE_FIN_NOT_LAST, fin::ERROR_REGISTRATION),
-        Err(FinError::Aborted) => (Status::LANEPIPE_CLOSED, LANEPIPE_FIN_NOT_LAST, 0),
-    };
-    let values = lanepipe_fin_result_t {
-        struct_size: size_of::<lanepipe_fin_result_t>() as u32,
-        outcome,
-        error,
-        pushed: counts.pushed,
-        skipped: counts.skipped,
-        reserved: 0,
-    };
-    // SAFETY: checked; the caller's contract.
-    unsafe { result.write(values) };
-    status
+    status(run())
 }

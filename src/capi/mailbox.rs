@@ -1,5 +1,7 @@
 //! The completion mailbox: bounded ring of messages from many producers to one consumer, in memory of the caller.
 
+use super::args::{Sized32, check, check_array, check_place, write_sized};
+use super::status::{done, status};
 use super::version::LANEPIPE_ABI_VERSION;
 use crate::mailbox::layout::{self, MsgView, SlabEntry};
 use crate::mailbox::memory::RawMemory;
@@ -101,24 +103,14 @@ const _: () = {
     assert!(offset_of!(lanepipe_slab_entry_t, completion_type) == offset_of!(SlabEntry, completion_type));
 };
 
-/// The status of an address that is no mailbox.
-#[cold]
-fn bad_address(memory: *const c_void) -> lanepipe_status_t {
-    if memory.is_null() { Status::LANEPIPE_E_NULL } else { Status::LANEPIPE_E_MISALIGNED }
-}
-
-fn is_bad<T>(pointer: *const T) -> bool {
-    pointer.is_null() || !pointer.cast::<u64>().is_aligned()
-}
+impl Sized32 for lanepipe_mailbox_stats_t {}
 
 /// # Safety
 ///
 /// `mailbox` is null or has `LANEPIPE_MAILBOX_SIZE` bytes of memory.
 #[inline(always)]
 unsafe fn transport(mailbox: *mut lanepipe_mailbox_t) -> Result<RawTransport, lanepipe_status_t> {
-    if is_bad(mailbox) {
-        return Err(bad_address(mailbox.cast()));
-    }
+    check_place(mailbox)?;
     // SAFETY: aligned; the caller vouches for the memory.
     Ok(Transport::new(unsafe { RawMemory::new(mailbox.cast()) }))
 }
@@ -161,18 +153,17 @@ pub unsafe extern "C" fn lanepipe_mailbox_attach(
     if abi_version != LANEPIPE_ABI_VERSION {
         return Status::LANEPIPE_E_VERSION;
     }
-    if mailbox.is_null() {
-        return Status::LANEPIPE_E_NULL;
-    }
-    if is_bad(memory) {
-        return bad_address(memory);
-    }
-    if length < LANEPIPE_MAILBOX_SIZE {
-        return Status::LANEPIPE_E_INVALID;
-    }
-    // SAFETY: not null; the caller's contract.
-    unsafe { *mailbox = memory.cast() };
-    Status::LANEPIPE_OK
+    let run = || {
+        check(mailbox)?;
+        check_place(memory)?;
+        if length < LANEPIPE_MAILBOX_SIZE {
+            return Err(Status::LANEPIPE_E_INVALID);
+        }
+        // SAFETY: checked; the caller's contract.
+        unsafe { *mailbox = memory.cast() };
+        Ok(())
+    };
+    done(run())
 }
 
 /// Makes an empty mailbox of any bytes, in well under a microsecond if the memory proves to have been one made by this call
@@ -185,13 +176,9 @@ pub unsafe extern "C" fn lanepipe_mailbox_attach(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lanepipe_mailbox_init_empty(mailbox: *mut lanepipe_mailbox_t) -> lanepipe_status_t {
     // SAFETY: the caller's contract.
-    match unsafe { transport(mailbox) } {
-        Ok(transport) => {
-            transport.init_empty();
-            Status::LANEPIPE_OK
-        }
-        Err(status) => status,
-    }
+    done(unsafe { transport(mailbox) }.map(|transport| {
+        transport.init_empty();
+    }))
 }
 
 /// Discards everything that was not consumed, claims that nobody published included. Boot thread, as for
@@ -203,13 +190,7 @@ pub unsafe extern "C" fn lanepipe_mailbox_init_empty(mailbox: *mut lanepipe_mail
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lanepipe_mailbox_discard(mailbox: *mut lanepipe_mailbox_t) -> lanepipe_status_t {
     // SAFETY: the caller's contract.
-    match unsafe { transport(mailbox) } {
-        Ok(transport) => {
-            transport.discard();
-            Status::LANEPIPE_OK
-        }
-        Err(status) => status,
-    }
+    done(unsafe { transport(mailbox) }.map(|transport| transport.discard()))
 }
 
 /// `LANEPIPE_OK` if messages are pending, published or not; `LANEPIPE_EMPTY` otherwise. A hint. Stores nothing. Any thread;
@@ -310,27 +291,20 @@ unsafe fn push_slab(
     count: u32,
     slot_state_addr: Option<u64>,
     pushed: *mut u32,
-) -> lanepipe_status_t {
-    if pushed.is_null() || (entries.is_null() && count != 0) {
-        return Status::LANEPIPE_E_NULL;
-    }
-    if !entries.is_aligned() {
-        return Status::LANEPIPE_E_MISALIGNED;
-    }
+) -> Result<lanepipe_status_t, Status> {
+    check(pushed)?;
+    check_array(entries, count as usize)?;
     if count > LANEPIPE_SLAB_CAPACITY {
-        return Status::LANEPIPE_E_TOO_LARGE;
+        return Err(Status::LANEPIPE_E_TOO_LARGE);
     }
     // SAFETY: the caller's contract.
-    let transport = match unsafe { transport(mailbox) } {
-        Ok(transport) => transport,
-        Err(status) => return status,
-    };
-    // SAFETY: aligned; the caller vouches for `count` entries.
+    let transport = unsafe { transport(mailbox)? };
+    // SAFETY: checked; the caller vouches for `count` entries.
     let stored = unsafe { transport.push_slab(task_token, entries.cast(), count as usize, slot_state_addr) };
-    // SAFETY: not null; the caller's contract.
+    // SAFETY: checked; the caller's contract.
     unsafe { *pushed = stored as u32 };
     let wanted = count as usize + usize::from(slot_state_addr.is_some());
-    if stored < wanted { Status::LANEPIPE_FULL } else { Status::LANEPIPE_OK }
+    Ok(if stored < wanted { Status::LANEPIPE_FULL } else { Status::LANEPIPE_OK })
 }
 
 /// Publishes conditions of a task, `count` (at most `LANEPIPE_SLAB_CAPACITY`) at `entries`, in order under consecutive
@@ -350,7 +324,7 @@ pub unsafe extern "C" fn lanepipe_mailbox_try_push_entries(
     pushed: *mut u32,
 ) -> lanepipe_status_t {
     // SAFETY: forwarded.
-    unsafe { push_slab(mailbox, task_token, entries, count, None, pushed) }
+    status(unsafe { push_slab(mailbox, task_token, entries, count, None, pushed) })
 }
 
 /// As `lanepipe_mailbox_try_push_entries`, with the message that ends the task's conditions behind them, under the same
@@ -370,7 +344,7 @@ pub unsafe extern "C" fn lanepipe_mailbox_try_push_task(
     pushed: *mut u32,
 ) -> lanepipe_status_t {
     // SAFETY: forwarded.
-    unsafe { push_slab(mailbox, task_token, entries, count, Some(slot_state_addr), pushed) }
+    status(unsafe { push_slab(mailbox, task_token, entries, count, Some(slot_state_addr), pushed) })
 }
 
 /// Copies the oldest message and leaves it where it is. `*message` is written on `LANEPIPE_OK` only; otherwise as
@@ -384,23 +358,17 @@ pub unsafe extern "C" fn lanepipe_mailbox_peek(
     mailbox: *mut lanepipe_mailbox_t,
     message: *mut lanepipe_message_t,
 ) -> lanepipe_status_t {
-    if is_bad(message) {
-        return bad_address(message.cast());
-    }
-    // SAFETY: the caller's contract.
-    let transport = match unsafe { transport(mailbox) } {
-        Ok(transport) => transport,
-        Err(status) => return status,
+    let run = || {
+        check(message)?;
+        // SAFETY: the caller's contract.
+        let transport = unsafe { transport(mailbox)? };
+        let reader = transport.reader();
+        let view = reader.peek().ok_or_else(|| reader.why())?;
+        // SAFETY: checked; the caller's contract.
+        unsafe { message.cast::<MsgView>().write(view) };
+        Ok(())
     };
-    let reader = transport.reader();
-    match reader.peek() {
-        Some(view) => {
-            // SAFETY: checked; the caller's contract.
-            unsafe { message.cast::<MsgView>().write(view) };
-            Status::LANEPIPE_OK
-        }
-        None => reader.why(),
-    }
+    done(run())
 }
 
 /// Takes the oldest message. `*message` is written on `LANEPIPE_OK` only. `LANEPIPE_EMPTY` if there is none, `LANEPIPE_AGAIN`
@@ -416,22 +384,15 @@ pub unsafe extern "C" fn lanepipe_mailbox_try_pop(
     mailbox: *mut lanepipe_mailbox_t,
     message: *mut lanepipe_message_t,
 ) -> lanepipe_status_t {
-    if is_bad(message) {
-        return bad_address(message.cast());
-    }
-    // SAFETY: the caller's contract.
-    let transport = match unsafe { transport(mailbox) } {
-        Ok(transport) => transport,
-        Err(status) => return status,
+    let run = || {
+        check(message)?;
+        // SAFETY: the caller's contract.
+        let view = unsafe { transport(mailbox)? }.try_pop()?;
+        // SAFETY: checked; the caller's contract.
+        unsafe { message.cast::<MsgView>().write(view) };
+        Ok(())
     };
-    match transport.try_pop() {
-        Ok(view) => {
-            // SAFETY: checked; the caller's contract.
-            unsafe { message.cast::<MsgView>().write(view) };
-            Status::LANEPIPE_OK
-        }
-        Err(status) => status,
-    }
+    done(run())
 }
 
 /// Takes up to `max` messages in order, until there is none or one is not published yet, and gives all their slots back at
@@ -448,30 +409,21 @@ pub unsafe extern "C" fn lanepipe_mailbox_pop_batch(
     max: u32,
     popped: *mut u32,
 ) -> lanepipe_status_t {
-    if popped.is_null() || (messages.is_null() && max != 0) {
-        return Status::LANEPIPE_E_NULL;
-    }
-    if !messages.is_aligned() {
-        return Status::LANEPIPE_E_MISALIGNED;
-    }
-    // SAFETY: the caller's contract.
-    let transport = match unsafe { transport(mailbox) } {
-        Ok(transport) => transport,
-        Err(status) => return status,
+    let run = || {
+        check(popped)?;
+        check_array(messages, max as usize)?;
+        // SAFETY: the caller's contract.
+        let transport = unsafe { transport(mailbox)? };
+        let messages = messages.cast::<MsgView>();
+        let count = transport.pop_batch(max as usize, |index, view| {
+            // SAFETY: the index is below `max`; the caller vouches for as many elements.
+            unsafe { messages.add(index).write(view) };
+        })?;
+        // SAFETY: checked; the caller's contract.
+        unsafe { *popped = count as u32 };
+        Ok(())
     };
-    let messages = messages.cast::<MsgView>();
-    let outcome = transport.pop_batch(max as usize, |index, view| {
-        // SAFETY: the index is below `max`; the caller vouches for as many elements.
-        unsafe { messages.add(index).write(view) };
-    });
-    match outcome {
-        Ok(count) => {
-            // SAFETY: not null; the caller's contract.
-            unsafe { *popped = count as u32 };
-            Status::LANEPIPE_OK
-        }
-        Err(status) => status,
-    }
+    done(run())
 }
 
 /// What an observer sees. `*stats` has its `struct_size` set. Any thread; never blocks.
@@ -484,29 +436,20 @@ pub unsafe extern "C" fn lanepipe_mailbox_get_stats(
     mailbox: *mut lanepipe_mailbox_t,
     stats: *mut lanepipe_mailbox_stats_t,
 ) -> lanepipe_status_t {
-    if is_bad(stats) {
-        return bad_address(stats.cast());
-    }
-    // SAFETY: checked; the caller's contract.
-    if unsafe { (*stats).struct_size } as usize != size_of::<lanepipe_mailbox_stats_t>() {
-        return Status::LANEPIPE_E_STRUCT_SIZE;
-    }
+    let seen = || {
+        // SAFETY: the caller's contract.
+        let seen = unsafe { transport(mailbox)? }.stats();
+        Ok(lanepipe_mailbox_stats_t {
+            struct_size: size_of::<lanepipe_mailbox_stats_t>() as u32,
+            pending: seen.pending,
+            head: seen.head,
+            tail: seen.tail,
+            gap: u32::from(seen.gap),
+            gaps: seen.gaps,
+            overlaps: seen.overlaps,
+            run: seen.run,
+        })
+    };
     // SAFETY: the caller's contract.
-    let seen: transport::Stats = match unsafe { transport(mailbox) } {
-        Ok(transport) => transport.stats(),
-        Err(status) => return status,
-    };
-    let filled = lanepipe_mailbox_stats_t {
-        struct_size: size_of::<lanepipe_mailbox_stats_t>() as u32,
-        pending: seen.pending,
-        head: seen.head,
-        tail: seen.tail,
-        gap: u32::from(seen.gap),
-        gaps: seen.gaps,
-        overlaps: seen.overlaps,
-        run: seen.run,
-    };
-    // SAFETY: checked; the caller's contract.
-    unsafe { stats.write(filled) };
-    Status::LANEPIPE_OK
+    done(unsafe { write_sized(stats, seen) })
 }

@@ -1,15 +1,11 @@
 //! Checks of the arguments.
 
 use super::types::*;
-use crate::capi::args::check;
+use crate::capi::args::check_place;
 use crate::mailbox::wait_list::{ALIGN, ListRef, Side};
 use crate::status::Status;
 
-/// Checks the address of something that is described by its bytes: a list, an entry, a condition, a mailbox.
-pub(super) fn check_place<T>(place: *const T) -> Result<(), Status> {
-    const { assert!(align_of::<u64>() == ALIGN) };
-    check(place.cast::<u64>())
-}
+const _: () = assert!(align_of::<u64>() == ALIGN);
 
 /// # Safety
 ///

@@ -5,13 +5,13 @@ mod callbacks;
 mod request;
 mod types;
 
-use super::args::{check, check_sized};
+use super::args::{check, check_place, check_sized};
 use super::mailbox::lanepipe_mailbox_t;
 use super::status::{done, status};
 use crate::mailbox::layout::Variant;
 use crate::mailbox::wait_list::{self, ConditionRef, EntryRef, Message, Outcome, Poll, Side};
 use crate::status::{Status, lanepipe_status_t};
-use args::{check_place, list_at, list_with_side, side_at};
+use args::{list_at, list_with_side, side_at};
 use callbacks::callbacks;
 use core::ffi::c_void;
 use core::ptr::null_mut;

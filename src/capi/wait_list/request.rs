@@ -1,9 +1,9 @@
 //! A drain or a pass over list and mailbox.
 
-use super::args::{check_place, list_at, side_at};
+use super::args::{list_at, side_at};
 use super::callbacks::{Callbacks, callbacks};
 use super::types::*;
-use crate::capi::args::check_sized;
+use crate::capi::args::{check_place, check_sized};
 use crate::capi::mailbox::lanepipe_mailbox_t;
 use crate::mailbox::ends::Consumer;
 use crate::mailbox::memory::RawMemory;
