@@ -263,7 +263,7 @@ def loom_full(step):
 
 
 def aarch64(step):
-    """Crate tests and suites for aarch64 under user-mode emulation."""
+    """Crate tests and suites for aarch64 under user-mode emulation; barriers in the code of the device archive."""
     # No -L for the emulator: two C libraries would be mixed, and thread creation hangs.
     env = {
         "RUSTC": "/usr/bin/rustc",
@@ -278,6 +278,8 @@ def aarch64(step):
         "-DLANEPIPE_GTEST_SOURCE=/usr/src/googletest", f"-D{DEBIAN_CARGO}",
         "-DLANEPIPE_CARGO_ENV=RUSTC=/usr/bin/rustc")
     if directory:
+        for archive in directory.glob("cargo-device/*/device/liblanepipe_device.a"):
+            step.check("scripts/check_barriers.py", archive)
         # Mappings and timing are the emulator's there.
         step.ctest(directory, "-LE", "^(load|stress)$", timeout=60 * MINUTE)
 
