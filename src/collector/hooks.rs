@@ -4,7 +4,7 @@ use super::config::Threads;
 use super::describe::{Special, Stream};
 use super::intake::{Intake, Parcel};
 use crate::pool::Buffer;
-use crate::profiler::{Entry, Hooks, Role, Site, ThreadBody};
+use crate::profiler::{Entry, Hooks, Role, Route, Site, ThreadBody};
 use std::sync::Arc;
 
 /// See the module documentation.
@@ -46,6 +46,10 @@ impl Hooks for Callbacks {
     }
 
     fn refresh(&self) {}
+
+    fn left_over_taken(&self) {
+        self.intake.routes.iter().for_each(Route::reopen);
+    }
 
     fn idle(&self, _: u32) {}
 

@@ -234,6 +234,9 @@ pub trait Hooks: Send + Sync {
     fn release_ready(&self) -> bool;
     /// Makes instances known that the device has added. Replenish thread, before the refill of a freeze.
     fn refresh(&self);
+    /// All entries that an earlier run left were resolved: what was learnt of guessed queues from them does not hold. A drain
+    /// thread, while no other resolves.
+    fn left_over_taken(&self) {}
     /// Nothing has come for a while since the last buffer. Collect thread of `shard`.
     fn idle(&self, shard: u32);
     /// Creates a thread that runs `body`; returns a handle for `join`. Thread of the starter.

@@ -102,6 +102,7 @@ impl Drain {
             payloads: Payloads([0; MAX_ENTRIES * MAX_PAYLOAD as usize]),
         });
         self.take_over(run);
+        self.take_left_over(run, &mut scratch);
         let mut idle_scans = 0;
         while !run.intake_stopped() {
             self.retry = false;
@@ -164,6 +165,31 @@ impl Drain {
         });
     }
 
+    /// Takes what an earlier run left in the queues, before any drain thread takes an entry of this one: what it says of the
+    /// instances' queues holds for that run.
+    fn take_left_over(&mut self, run: &Run, scratch: &mut Scratch) {
+        if !run.is_any_left_over() {
+            return;
+        }
+        for index in 0..self.queues.len() {
+            if let Some(end) = run.left_over(self.queues[index].number) {
+                self.take_up_to(run, index, end, scratch);
+            }
+        }
+        run.left_over_taken();
+    }
+
+    /// Takes the entries of a queue up to `end`, unless that fails too often.
+    fn take_up_to(&mut self, run: &Run, index: usize, end: u32, scratch: &mut Scratch) {
+        let mut failures = 0;
+        while self.queues[index].taken != end && failures < NULL_SCANS + LAST_TRIES {
+            match self.pass(run, index, Some(end), scratch) {
+                Pass::Took => failures = 0,
+                _ => failures += 1,
+            }
+        }
+    }
+
     /// Takes everything that was published when the pass begins, and makes sure that the device knows.
     fn last_pass(&mut self, run: &Run, scratch: &mut Scratch) {
         for index in 0..self.queues.len() {
@@ -171,13 +197,7 @@ impl Drain {
             let tail = (0..LAST_TRIES).find_map(|_| queue.port.tail(&run.link).ok());
             // Unreadable or out of range: nothing more is taken.
             let tail = tail.filter(|tail| *tail < queue.port.capacity).unwrap_or(self.queues[index].taken);
-            let mut failures = 0;
-            while self.queues[index].taken != tail && failures < NULL_SCANS + LAST_TRIES {
-                match self.pass(run, index, Some(tail), scratch) {
-                    Pass::Took => failures = 0,
-                    _ => failures += 1,
-                }
-            }
+            self.take_up_to(run, index, tail, scratch);
             if !(0..LAST_TRIES).any(|_| self.acknowledge(run, index)) {
                 queue.port.keep_head(self.queues[index].taken);
             }

@@ -1,4 +1,5 @@
-//! Which ready queue an instance publishes on.
+//! Which ready queue an instance publishes on. What a run learns holds for its own entries: those that an earlier run left
+//! behind are taken first, and then the queue is a guess again.
 
 use crate::sync::atomic::{AtomicU32, Ordering};
 

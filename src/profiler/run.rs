@@ -6,13 +6,14 @@ use super::circulation::Circulation;
 use super::config::{Config, Role};
 use super::fault::FaultRecord;
 use super::instances::{Instances, Served};
+use super::replenish::LAST_TRIES;
 use super::shared_link::SharedLink;
 use super::stats::Stats;
 use crate::event::{Deadline, EventCount};
 use crate::log;
 use crate::pool::Pool;
 use crate::status::Status;
-use crate::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicU32, ColdMutex, Ordering};
 use crate::sync::{CachePadded, Edge, Held};
 use std::sync::Arc;
 
@@ -62,6 +63,10 @@ pub(super) struct Run {
     pub(super) sentinel_event: EventCount,
     /// The replenish thread sleeps here, and what it goes by.
     pub(super) circulation: Circulation,
+    /// By ready queue, where instances have guessed ones: the index behind the entries that an earlier run left there.
+    left_over: Box<[Option<u32>]>,
+    /// Drain threads that may still have some of them to take.
+    taking_left_over: ColdMutex<u32>,
     /// Ends the sentinel and the drain threads.
     intake_stopped: StopFlag,
     /// Whether the threads may work: [`WAIT`], [`WORK`] or [`GIVE_UP`].
@@ -85,8 +90,18 @@ impl Run {
         instances: Arc<Instances>,
     ) -> Self {
         let shards = pool.live_shards();
+        let link = SharedLink::new(pool.memory());
+        let guesses = !pool.config().untracked && instances.iter().any(|(_, served)| served.instance.guess);
+        let left_over = config.queues.iter().map(|queue| {
+            let tail = guesses.then(|| (0..LAST_TRIES).find_map(|_| queue.port.tail(&link).ok())).flatten();
+            tail.filter(|tail| *tail != queue.port.own_head() && *tail < queue.port.capacity)
+        });
+        let left_over: Box<[_]> = left_over.collect();
+        let is_any_left = left_over.iter().any(Option::is_some);
         Self {
-            link: SharedLink::new(pool.memory()),
+            left_over,
+            taking_left_over: ColdMutex::new(if is_any_left { shards } else { 0 }),
+            link,
             progress: config.queues.iter().map(|queue| Progress::new(queue.port.own_head())).collect(),
             drain_bells: (0..shards).map(|_| CachePadded::new(DrainBell::new())).collect(),
             sentinel_event: EventCount::new(),
@@ -117,6 +132,34 @@ impl Run {
     pub(super) fn await_order(&self) -> bool {
         let given = || Some(self.order.load(Ordering::Relaxed)).filter(|order| *order != WAIT);
         self.order_event.wait_until(Deadline::NEVER, 0, given) == Ok(WORK)
+    }
+
+    /// The index behind the entries that an earlier run left in ready queue `queue`, if there are any. It is known only where
+    /// instances have guessed queues.
+    pub(super) fn left_over(&self, queue: u32) -> Option<u32> {
+        self.left_over.get(queue as usize).copied().flatten()
+    }
+
+    /// Whether an earlier run left entries.
+    pub(super) fn is_any_left_over(&self) -> bool {
+        self.left_over.iter().any(Option::is_some)
+    }
+
+    /// A drain thread has taken what an earlier run left in its queues: the last one makes guesses of the routes again, and lets
+    /// all go on. Waits for it, or for the end of a drain thread.
+    pub(super) fn left_over_taken(&self) {
+        let mut taking = self.taking_left_over.lock();
+        *taking = taking.saturating_sub(1);
+        if *taking == 0 {
+            self.instances.iter().for_each(|(_, served)| served.route().reopen());
+            self.config.hooks.left_over_taken();
+        }
+        drop(taking);
+        self.order_event.notify();
+        // Relaxed: carries nothing. Without a panic none ends before.
+        let is_one_dead = || self.exited[Role::Drain as usize].load(Ordering::Relaxed) != 0;
+        let over = || (*self.taking_left_over.lock() == 0 || is_one_dead()).then_some(());
+        let _ = self.order_event.wait_until(Deadline::NEVER, 0, over);
     }
 
     /// Ends the sentinel and the drain threads. The stopper has seen the device's last publication.
@@ -151,6 +194,7 @@ impl Run {
         // Relaxed: only tells that a join will not block long; the join orders memory.
         self.exited[role as usize].fetch_add(1, Ordering::Relaxed);
         self.exit_event.notify();
+        self.order_event.notify();
     }
 
     /// A thread of `role` ended by a panic.

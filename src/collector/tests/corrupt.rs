@@ -13,6 +13,7 @@ everywhere! {
     entries = entries_of_every_sort;
     counts = a_count_above_the_capacity;
     stray = an_entry_at_rest_does_not_settle_a_queue;
+    left_over = an_entry_of_the_last_run_does_not_settle_a_queue;
     wild = words_at_rest_that_make_no_sense;
 }
 
@@ -135,5 +136,23 @@ fn words_at_rest_that_make_no_sense<A: TestArch>(mode: Reach) {
     assert_eq!(rig.collector().recover(), Ok(5));
     let books = rig.books(Of::All);
     assert_eq!((books.recovered, books.unaccounted, books.unflushed), (5, 10, 0));
+    rig.finish();
+}
+
+/// What the run before left in a ready queue says nothing about the queue of the core in this one.
+fn an_entry_of_the_last_run_does_not_settle_a_queue<A: TestArch>(mode: Reach) {
+    let rig = Rig::new::<A>(mode, Subsystem::Pmu);
+    rig.start();
+    // SAFETY: the rig's region.
+    let pmu = unsafe { Pmu::<A>::init(rig.base(), 6, &mut WallClock::new::<A>()) };
+    rig.stop();
+    // A full buffer on queue 0 that no run has taken.
+    record_counters(&rig, &pmu, 0, &[3], 1, 513);
+    rig.start();
+    record_counters(&rig, &pmu, 1, &[3], 514, 2000);
+    flush_counters(&pmu, 1, &[3]);
+    rig.stop();
+    let books = rig.books(Of::All);
+    assert_eq!((books.rejected, books.collected, books.verdict), (0, 2513, Verdict::Balanced), "{books:?}");
     rig.finish();
 }
