@@ -149,12 +149,17 @@ impl Run {
     /// all go on. Waits for it, or for the end of a drain thread.
     pub(super) fn left_over_taken(&self) {
         let mut taking = self.taking_left_over.lock();
-        *taking = taking.saturating_sub(1);
-        if *taking == 0 {
-            self.instances.iter().for_each(|(_, served)| served.route().reopen());
-            self.config.hooks.left_over_taken();
+        let is_last = *taking == 1;
+        if !is_last {
+            *taking -= 1;
         }
         drop(taking);
+        if is_last {
+            // No lock is held while a hook runs.
+            self.instances.iter().for_each(|(_, served)| served.route().reopen());
+            self.config.hooks.left_over_taken();
+            *self.taking_left_over.lock() = 0;
+        }
         self.order_event.notify();
         // Relaxed: carries nothing. Without a panic none ends before.
         let is_one_dead = || self.exited[Role::Drain as usize].load(Ordering::Relaxed) != 0;
