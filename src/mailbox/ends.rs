@@ -1,9 +1,9 @@
 //! Both ends of a mailbox as wait list and producers see them.
 
 use super::fin::{Producer, SlabEntries};
-use super::layout::{MsgView, Words};
+use super::layout::MsgView;
 use super::memory::{Memory, RawMemory};
-use super::transport::{Reader, Transport};
+use super::transport::{Reader, Target, Transport};
 use super::wait_list::Source;
 
 /// The consumer's end.
@@ -35,13 +35,8 @@ impl<M: Memory> Source for Consumer<'_, M> {
     }
 
     #[inline(always)]
-    fn condition_at(&mut self, offset: u32) -> Option<u64> {
-        self.reader.condition_at(offset.into())
-    }
-
-    #[inline(always)]
-    fn conditions(&mut self, offset: u32, most: u32, token: u64, mut store: impl FnMut(u32, &Words)) -> u32 {
-        self.reader.conditions(offset.into(), most.into(), token, |count, words| store(count as u32, words)) as u32
+    fn walk(&mut self, offset: u32, most: u32, target: &mut impl Target) -> u32 {
+        self.reader.walk(offset.into(), most.into(), target) as u32
     }
 
     #[inline(always)]

@@ -5,6 +5,23 @@ use crate::sync::atomic::Ordering;
 use crate::sync::{RawWord64, SharedWord64, Word64};
 use core::ptr;
 
+/// Keeps the compiler from what it knows of a variable that goes round a loop: of several that go in step it would make more,
+/// and run out of registers. No instruction.
+macro_rules! forget_origin {
+    ($variable:ident) => {
+        #[cfg(all(any(target_arch = "x86_64", target_arch = "aarch64"), not(miri)))]
+        // SAFETY: nothing is executed, and the value stays.
+        unsafe {
+            core::arch::asm!("/* {0} */", inout(reg) $variable, options(pure, nomem, nostack, preserves_flags));
+        }
+        #[cfg(not(all(any(target_arch = "x86_64", target_arch = "aarch64"), not(miri))))]
+        {
+            $variable = core::convert::identity($variable);
+        }
+    };
+}
+pub(super) use forget_origin;
+
 /// The words in front of the ring, by their place: two lines of eight.
 pub mod word {
     /// Tickets claimed.
@@ -34,13 +51,13 @@ pub trait Memory {
     where
         Self: 'a;
 
-    /// The same memory, as a loop keeps it at hand.
-    type View<'a>: Memory
+    /// A slot, as a walk through the ring keeps it at hand.
+    type Slot<'a>: Slot
     where
         Self: 'a;
 
-    /// The same memory, in a value that no store through another pointer can change.
-    fn view(&self) -> Self::View<'_>;
+    /// The slot of `ticket`.
+    fn slot(&self, ticket: u64) -> Self::Slot<'_>;
     /// Number of slots, a power of two, at most [`CAPACITY`].
     fn capacity(&self) -> u64;
     /// A word in front of the ring; `index` is one of [`word`].
@@ -62,6 +79,20 @@ pub trait Memory {
     /// Says that the caller is about to read the slot of `ticket`.
     fn prefetch_to_read(&self, ticket: u64) {
         let _ = ticket;
+    }
+}
+
+/// One slot of a mailbox, in a value that no store through another pointer can change.
+pub trait Slot {
+    /// The `seq` word.
+    fn seq(&self) -> impl SharedWord64;
+    /// Word `index` of the payload; as for [`Memory::read`].
+    fn payload(&self, index: usize) -> u64;
+    /// The slot that lies behind it in memory, not that of the next ticket; nothing at the ring's end.
+    fn behind(self) -> Self;
+    /// Says that the caller is about to read the slot `distance` behind, which need not be there.
+    fn prefetch(&self, distance: usize) {
+        let _ = distance;
     }
 }
 
@@ -97,18 +128,18 @@ impl RawMemory {
     }
 
     #[inline(always)]
-    fn slot(ticket: u64) -> usize {
+    fn slot_index(ticket: u64) -> usize {
         word::COUNT + (ticket & MASK) as usize * SLOT_WORDS
     }
 }
 
 impl Memory for RawMemory {
     type Word<'a> = RawWord64;
-    type View<'a> = Self;
+    type Slot<'a> = RawSlot;
 
     #[inline(always)]
-    fn view(&self) -> Self {
-        *self
+    fn slot(&self, ticket: u64) -> RawSlot {
+        RawSlot(self.0.wrapping_add(Self::slot_index(ticket)))
     }
 
     #[inline(always)]
@@ -124,12 +155,12 @@ impl Memory for RawMemory {
 
     #[inline(always)]
     fn seq(&self, ticket: u64) -> RawWord64 {
-        self.at(Self::slot(ticket))
+        self.at(Self::slot_index(ticket))
     }
 
     #[inline(always)]
     fn write(&self, ticket: u64, payload: &Words) {
-        let first = Self::slot(ticket) + 1;
+        let first = Self::slot_index(ticket) + 1;
         for (offset, value) in payload.iter().enumerate() {
             // Relaxed: published by `seq`. Single words, so that no access needs more than 8-byte alignment.
             self.at(first + offset).store(*value, Ordering::Relaxed);
@@ -138,7 +169,7 @@ impl Memory for RawMemory {
 
     #[inline(always)]
     fn read(&self, ticket: u64) -> Words {
-        let first = Self::slot(ticket) + 1;
+        let first = Self::slot_index(ticket) + 1;
         // Relaxed: published by `seq`.
         core::array::from_fn(|offset| self.at(first + offset).load(Ordering::Relaxed))
     }
@@ -155,12 +186,49 @@ impl Memory for RawMemory {
 
     #[inline(always)]
     fn prefetch_to_write(&self, ticket: u64) {
-        prefetch_to_write(self.0.wrapping_add(Self::slot(ticket)));
+        prefetch_to_write(self.0.wrapping_add(Self::slot_index(ticket)));
     }
 
     #[inline(always)]
     fn prefetch_to_read(&self, ticket: u64) {
-        prefetch_to_read(self.0.wrapping_add(Self::slot(ticket)));
+        prefetch_to_read(self.0.wrapping_add(Self::slot_index(ticket)));
+    }
+}
+
+/// A slot of a [`RawMemory`], or what lies behind the last one and is not accessed.
+#[derive(Debug, Clone, Copy)]
+pub struct RawSlot(*mut u64);
+
+impl RawSlot {
+    #[inline(always)]
+    fn at(&self, index: usize) -> RawWord64 {
+        // SAFETY: a word of the slot, which lies inside the mailbox that `RawMemory::new`'s caller vouches for.
+        unsafe { RawWord64::new(self.0.wrapping_add(index)) }
+    }
+}
+
+impl Slot for RawSlot {
+    #[inline(always)]
+    fn seq(&self) -> impl SharedWord64 {
+        self.at(0)
+    }
+
+    #[inline(always)]
+    fn payload(&self, index: usize) -> u64 {
+        // Relaxed: published by `seq`.
+        self.at(1 + index).load(Ordering::Relaxed)
+    }
+
+    #[inline(always)]
+    fn behind(self) -> Self {
+        let mut next = self.0.wrapping_add(SLOT_WORDS);
+        forget_origin!(next);
+        Self(next)
+    }
+
+    #[inline(always)]
+    fn prefetch(&self, distance: usize) {
+        prefetch_to_read(self.0.wrapping_add(distance * SLOT_WORDS));
     }
 }
 
@@ -181,13 +249,28 @@ fn prefetch_to_write(address: *mut u64) {
     let _ = address;
 }
 
+/// Asks for three lines from `address` on in a state that allows writing.
+#[inline(always)]
+pub fn prefetch_lines_to_write(address: *mut u64) {
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    // SAFETY: as for `prefetch_to_write`.
+    unsafe {
+        core::arch::asm!("prefetchw [{0}]", "prefetchw [{0} + 64]", "prefetchw [{0} + 128]", in(reg) address,
+            options(readonly, nostack, preserves_flags));
+    }
+    #[cfg(not(all(target_arch = "x86_64", not(miri))))]
+    for line in 0..3 {
+        prefetch_to_write(address.wrapping_add(line * SLOT_WORDS));
+    }
+}
+
 /// Asks for a line to read.
 #[inline(always)]
 fn prefetch_to_read(address: *mut u64) {
     #[cfg(all(target_arch = "x86_64", not(miri)))]
     // SAFETY: as for `prefetch_to_write`.
     unsafe {
-        core::arch::asm!("prefetcht0 [{}]", in(reg) address, options(readonly, nostack, preserves_flags));
+        core::arch::x86_64::_mm_prefetch::<{ core::arch::x86_64::_MM_HINT_T0 }>(address.cast());
     }
     #[cfg(all(target_arch = "aarch64", not(miri)))]
     // SAFETY: as above.

@@ -1,9 +1,10 @@
 //! Models of the transport: the production code over a ring of a few slots.
 
 use super::super::layout::{MsgView, SlabEntry, Words};
-use super::super::memory::{Memory, word};
+use super::super::memory::{Memory, Slot, word};
 use super::{P1, Transport};
 use crate::status::Status;
+use crate::sync::SharedWord64;
 use crate::sync::atomic::{AtomicU64, Ordering, UnsafeCell};
 use crate::sync::model::{check, must_fail};
 use crate::sync::relax;
@@ -44,17 +45,17 @@ impl LoomMemory {
         memory
     }
 
-    fn slot(&self, ticket: u64) -> usize {
+    fn number(&self, ticket: u64) -> usize {
         (ticket & (self.seqs.len() as u64 - 1)) as usize
     }
 }
 
 impl Memory for LoomMemory {
     type Word<'a> = &'a AtomicU64;
-    type View<'a> = &'a Self;
+    type Slot<'a> = LoomSlot<'a>;
 
-    fn view(&self) -> &Self {
-        self
+    fn slot(&self, ticket: u64) -> LoomSlot<'_> {
+        LoomSlot(self, ticket)
     }
 
     fn capacity(&self) -> u64 {
@@ -64,10 +65,10 @@ impl Memory for LoomMemory {
         &self.words[index]
     }
     fn seq(&self, ticket: u64) -> &AtomicU64 {
-        &self.seqs[self.slot(ticket)]
+        &self.seqs[self.number(ticket)]
     }
     fn write(&self, ticket: u64, payload: &Words) {
-        match &self.payloads[self.slot(ticket)] {
+        match &self.payloads[self.number(ticket)] {
             // SAFETY: the model checks that nobody else reaches the cell.
             Payload::Cell(cell) => cell.with_mut(|place| unsafe { *place = *payload }),
             Payload::Words(words) => {
@@ -76,7 +77,7 @@ impl Memory for LoomMemory {
         }
     }
     fn read(&self, ticket: u64) -> Words {
-        match &self.payloads[self.slot(ticket)] {
+        match &self.payloads[self.number(ticket)] {
             // SAFETY: the model checks that nobody writes the cell.
             Payload::Cell(cell) => cell.with(|place| unsafe { *place }),
             Payload::Words(words) => core::array::from_fn(|index| words[index].load(Ordering::Relaxed)),
@@ -87,36 +88,17 @@ impl Memory for LoomMemory {
     }
 }
 
-impl Memory for &LoomMemory {
-    type Word<'a>
-        = &'a AtomicU64
-    where
-        Self: 'a;
-    type View<'a>
-        = &'a LoomMemory
-    where
-        Self: 'a;
+struct LoomSlot<'a>(&'a LoomMemory, u64);
 
-    fn view(&self) -> &LoomMemory {
-        self
+impl Slot for LoomSlot<'_> {
+    fn seq(&self) -> impl SharedWord64 {
+        self.0.seq(self.1)
     }
-    fn capacity(&self) -> u64 {
-        (**self).capacity()
+    fn payload(&self, index: usize) -> u64 {
+        self.0.read(self.1)[index]
     }
-    fn word(&self, index: usize) -> &AtomicU64 {
-        (**self).word(index)
-    }
-    fn seq(&self, ticket: u64) -> &AtomicU64 {
-        (**self).seq(ticket)
-    }
-    fn write(&self, ticket: u64, payload: &Words) {
-        (**self).write(ticket, payload);
-    }
-    fn read(&self, ticket: u64) -> Words {
-        (**self).read(ticket)
-    }
-    fn clear(&self) {
-        (**self).clear();
+    fn behind(self) -> Self {
+        Self(self.0, self.1.wrapping_add(1))
     }
 }
 

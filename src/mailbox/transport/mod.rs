@@ -73,7 +73,7 @@ mod loom_tests;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
-pub use pop::Reader;
+pub use pop::{Reader, Target};
 
 use super::memory::{Memory, RawMemory, word};
 use super::padding;

@@ -1,7 +1,7 @@
 //! The consumer.
 
-use super::super::layout::{KIND_CONDITION, MsgView, Words};
-use super::super::memory::{Memory, word};
+use super::super::layout::MsgView;
+use super::super::memory::{Memory, Slot, forget_origin, word};
 use super::super::padding;
 use super::{C1, C2, Transport, ahead};
 use crate::status::Status;
@@ -9,7 +9,22 @@ use crate::sync::atomic::Ordering;
 use crate::sync::{SharedWord64, Word64};
 
 /// Slots that are fetched ahead of the one that is read.
-const AHEAD: u64 = 4;
+const AHEAD: usize = 4;
+
+/// Most conditions that a [`Target`] takes at once.
+pub const MAX_ROOM: u64 = super::super::layout::MAX_CONDITIONS as u64;
+
+/// Where a walk puts messages.
+pub trait Target {
+    /// Messages of the task `token` follow: how many conditions it takes, up to [`MAX_ROOM`]; 0 ends the walk.
+    fn begin(&mut self, token: u64) -> u64;
+    /// Takes the next message, whose words `message` reads, if it is a condition; else false.
+    fn store(&mut self, message: impl Fn(usize) -> u64) -> bool;
+    /// These were all conditions in a row, `count` and at least one.
+    fn end(&mut self, count: u64);
+    /// Takes the next message, which is no condition; false if it does not.
+    fn other(&mut self, message: impl Fn(usize) -> u64) -> bool;
+}
 
 /// A run of messages that its consumer has looked at and not yet released. They stay in the ring, and are seen again by the
 /// next reader, until [`Reader::release`].
@@ -94,16 +109,11 @@ impl<M: Memory> Transport<M> {
     }
 }
 
-/// The message of `ticket`, if it is published and a condition.
+/// Whether `slot` holds the message that is published as `published`, which is not 0.
 #[inline(always)]
-fn condition<M: Memory>(memory: &M, ticket: u64) -> Option<Words> {
-    // [C1] Acquire: as in `Reader::peek`, which alone knows what ticket 0 - 1 means.
-    let published = ticket.wrapping_add(1);
-    if memory.seq(ticket).load(C1.order()) != published || published == 0 {
-        return None;
-    }
-    let words = memory.read(ticket);
-    (words[4] >> 32 == u64::from(KIND_CONDITION)).then_some(words)
+fn is_published(slot: &impl Slot, published: u64) -> bool {
+    // [C1] Acquire: as in `Reader::peek`.
+    slot.seq().load(C1.order()) == published
 }
 
 impl<M: Memory> Reader<'_, M> {
@@ -121,7 +131,7 @@ impl<M: Memory> Reader<'_, M> {
         if published == 0 && !self.is_claimed() {
             return None;
         }
-        memory.prefetch_to_read(self.next.wrapping_add(AHEAD));
+        memory.prefetch_to_read(self.next.wrapping_add(AHEAD as u64));
         Some(MsgView::from_words(memory.read(self.next)))
     }
 
@@ -131,27 +141,51 @@ impl<M: Memory> Reader<'_, M> {
         self.next = self.next.wrapping_add(1);
     }
 
-    /// Token of the condition `offset` behind the first message of the run; `None` if there is none or it is another message.
+    /// Shows the messages from `offset` on to `target`, up to the first that it does not take, and `most` at most. How many it
+    /// took. May stop early: nothing is said of the message that comes next.
     #[inline(always)]
-    pub fn condition_at(&self, offset: u64) -> Option<u64> {
-        condition(&self.transport.memory, self.start.wrapping_add(offset)).map(|[token, ..]| token)
-    }
-
-    /// Shows the conditions of the task `token` from `offset` on to `store`, up to the first message that is something else, and
-    /// `most` at most. How many there were.
-    #[inline(always)]
-    pub fn conditions(&self, offset: u64, most: u64, token: u64, mut store: impl FnMut(u64, &Words)) -> u64 {
-        let memory = self.transport.memory.view();
+    pub fn walk(&self, offset: u64, most: u64, target: &mut impl Target) -> u64 {
+        let memory = &self.transport.memory;
         let first = self.start.wrapping_add(offset);
-        let mut count = 0;
-        while count < most {
-            let ticket = first.wrapping_add(count);
-            let Some(words) = condition(&memory, ticket).filter(|words| words[0] == token) else { break };
-            memory.prefetch_to_read(ticket.wrapping_add(AHEAD));
-            store(count, &words);
-            count += 1;
+        // Up to the ring's end. The last tickets of all are left to `peek`: numbers do not wrap here.
+        let to_end = memory.capacity() - (first & (memory.capacity() - 1));
+        let most = most.min(to_end).min((u64::MAX - MAX_ROOM).saturating_sub(first));
+        // What `seq` has to be, which counts the messages, too.
+        let begin = first.wrapping_add(1);
+        let end = begin.wrapping_add(most);
+        let mut published = begin;
+        let mut slot = memory.slot(first);
+        while published != end && is_published(&slot, published) {
+            let token = slot.payload(0);
+            let room = target.begin(token);
+            if room == 0 {
+                break;
+            }
+            debug_assert!(room <= MAX_ROOM);
+            let from = published;
+            let run_end = end.min(from.wrapping_add(room));
+            loop {
+                slot.prefetch(AHEAD);
+                if !target.store(|index| slot.payload(index)) {
+                    break;
+                }
+                slot = slot.behind();
+                published = published.wrapping_add(1);
+                forget_origin!(published);
+                if published == run_end || !is_published(&slot, published) || slot.payload(0) != token {
+                    break;
+                }
+            }
+            if published != from {
+                target.end(published.wrapping_sub(from));
+            } else if target.other(|index| slot.payload(index)) {
+                slot = slot.behind();
+                published = published.wrapping_add(1);
+            } else {
+                break;
+            }
         }
-        count
+        published.wrapping_sub(begin)
     }
 
     /// Has passed over `count` messages, all of which [`Reader::peek`] has shown.

@@ -4,7 +4,7 @@
 //! behind it can overtake it, and the error repeats.
 
 use super::call::{Call, ERROR_OVERFLOW, ERROR_REGISTRATION, Sink};
-use super::entries::{self, Appended};
+use super::entries::{self, Appended, Runs};
 use super::log::{Log, Parked};
 use super::private::Private;
 use super::source::{CONDITION, Message, NORMAL_DONE, Source};
@@ -40,14 +40,16 @@ impl<S: Source, K: Sink, P: Private> Call<'_, S, K, P> {
         self.private.set_applied(None);
         while self.outcome.drained + self.taken < budget && !self.outcome.overlap {
             if !applied {
-                let run = self.append_run(budget - self.outcome.drained - self.taken);
-                if run != 0 {
-                    self.taken += run;
+                let most = (budget - self.outcome.drained - self.taken).min(RUN - self.taken);
+                let appended = self.append_runs(most);
+                self.taken += appended;
+                if appended == most {
                     if self.taken >= RUN {
                         self.consume();
                     }
                     continue;
                 }
+                self.private.settle(self.list);
             }
             let Some(message) = self.source.peek(self.taken) else {
                 self.source.note_end();
@@ -78,20 +80,22 @@ impl<S: Source, K: Sink, P: Private> Call<'_, S, K, P> {
                 self.consume();
             }
         }
+        self.private.settle(self.list);
         self.outcome.more |= self.outcome.drained + self.taken >= budget;
         self.consume();
     }
 
-    /// Stores the messages at hand that are conditions of one task, if that has an entry with room: what a slab brings. At most
-    /// `most`. How many there were.
-    #[inline(always)]
-    fn append_run(&mut self, most: u32) -> u32 {
+    /// Stores the messages at hand that are conditions of tasks with an entry that has room, `most` at most. How many there
+    /// were. This is where nearly all messages go.
+    #[inline(never)]
+    fn append_runs(&mut self, most: u32) -> u32 {
         if P::HOLDS_BACK && self.private.log_ref().uncounted() != 0 {
             return 0;
         }
-        let Some(token) = self.source.condition_at(self.taken) else { return 0 };
-        let Some(number) = entries::find(self.list, self.private, token) else { return 0 };
-        entries::append_run(self.private, number, self.list.entry(number), self.source, self.taken, most)
+        let mut runs = Runs::new(self.list, self.private);
+        let count = self.source.walk(self.taken, most, &mut runs);
+        self.may_complete |= runs.sentinels;
+        count
     }
 
     /// Whether messages of tasks without an entry are held and the message at hand is the ring's last.
@@ -124,11 +128,7 @@ impl<S: Source, K: Sink, P: Private> Call<'_, S, K, P> {
     }
 
     fn sentinel(&mut self, number: usize, message: &Message) {
-        let entry = self.list.entry(number);
-        if entry.slot_state() == 0 {
-            entry.set_slot_state(message.addr);
-        }
-        entry.set_normal_done_byte(1);
+        entries::sentinel(self.list.entry(number), message.addr);
         self.may_complete = true;
     }
 

@@ -1,10 +1,11 @@
 //! Entries and conditions: find, create, append, make room, remove.
 
 use super::backend;
-use super::image::{EntryRef, ListRef, MAX_CONDITIONS, MAX_ENTRIES};
+use super::image::{ConditionRef, EntryRef, ListRef, MAX_CONDITIONS, MAX_ENTRIES};
 use super::private::Private;
-use super::source::{Message, Source};
+use super::source::{CONDITION, Message, NORMAL_DONE, Target};
 use crate::mailbox::layout::Words;
+use crate::mailbox::memory::prefetch_lines_to_write;
 
 /// What became of a condition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,7 +89,7 @@ pub(super) fn append<P: Private>(
             None => return if merge(entry, message, counts) { Appended::Merged } else { Appended::Full },
         }
     }
-    let plain = write(entry, at, &message.words());
+    let plain = write(entry.condition(at), &message.words());
     entry.set_condition_count(at as i32 + 1);
     if counts {
         entry.set_waiting(entry.waiting().saturating_add(1));
@@ -97,38 +98,99 @@ pub(super) fn append<P: Private>(
     Appended::Stored
 }
 
-/// Writes all fields of condition `at`. Whether it is plain.
+/// Writes all fields of a condition. Whether it is plain.
 #[inline(always)]
-fn write(entry: EntryRef, at: usize, words: &Words) -> bool {
-    entry.condition(at).write(words);
+fn write(place: ConditionRef, words: &Words) -> bool {
+    place.write(words);
     let &[_, addr, cookie, _, kind] = words;
     backend::is_plain(kind as i32, addr, addr, cookie)
 }
 
-/// Appends the conditions of the task of entry `number` that `source` has from `offset` on, `most` at most and as far as the
-/// array takes them. How many there were. The counts are written once.
-#[inline(always)]
-pub(super) fn append_run<P: Private, S: Source>(
-    private: &mut P,
+/// Appends conditions that tasks with an entry get, a run of one task at once: the counts are written once. Whatever is not plain
+/// sailing ends the walk before anything of that run is stored: a task that the index does not lead to, an array that is full.
+pub(super) struct Runs<'a, P> {
+    list: ListRef,
+    private: &'a mut P,
+    /// Conditions of an entry at most.
+    limit: usize,
+    /// Number of the run's entry, and the conditions it had before.
     number: usize,
-    entry: EntryRef,
-    source: &mut S,
-    offset: u32,
-    most: u32,
-) -> u32 {
-    let start = entry.conditions();
-    let most = most.min(private.condition_limit().saturating_sub(start) as u32);
-    let mut plain = 0;
-    let count = source.conditions(offset, most, entry.task_token(), |count, words| {
-        let at = start + count as usize;
-        plain |= u64::from(write(entry, at, words)) << (at & (MAX_CONDITIONS - 1));
-    });
-    if count != 0 {
-        entry.set_condition_count((start as u32 + count) as i32);
-        entry.set_waiting(entry.waiting().saturating_add(count as i32));
-        private.appended_run(number, start, count as usize, plain);
+    start: usize,
+    /// Where the next condition goes.
+    place: ConditionRef,
+    /// Whether a sentinel came.
+    pub(super) sentinels: bool,
+    /// One of the bits [`ODD`] is set once a condition is not certain to be plain.
+    odd: u64,
+}
+
+/// Set in an address less 4 if the address is 0 or not a multiple of 4. Those above 2^63 count among them, which costs a look.
+const ODD: u64 = 1 << 63 | 3;
+
+/// Last word of a condition on a counter.
+const COUNTER_CONDITION: u64 = (CONDITION as u64) << 32 | backend::COUNTER as u64;
+
+impl<'a, P: Private> Runs<'a, P> {
+    #[inline(always)]
+    pub(super) fn new(list: ListRef, private: &'a mut P) -> Self {
+        let (limit, place) = (private.condition_limit(), list.entry(0).condition(0));
+        Self { list, private, limit, number: 0, start: 0, place, sentinels: false, odd: 0 }
     }
-    count
+}
+
+impl<P: Private> Target for Runs<'_, P> {
+    #[inline(always)]
+    fn begin(&mut self, token: u64) -> u64 {
+        let Some((number, start)) = self.private.run(self.list, token) else { return 0 };
+        if start >= self.limit {
+            return 0;
+        }
+        (self.number, self.start, self.odd) = (number, start, 0);
+        self.place = self.list.entry(number).condition(start);
+        // Stores wait for one line after the other. What they fill, or soon will, is asked for at once.
+        prefetch_lines_to_write(self.place.address().cast());
+        (self.limit - start) as u64
+    }
+
+    #[inline(always)]
+    fn store(&mut self, message: impl Fn(usize) -> u64) -> bool {
+        let kind = message(4);
+        if kind == COUNTER_CONDITION {
+            self.odd |= self.place.write_counter(message).wrapping_sub(4);
+        } else if kind >> 32 == u64::from(CONDITION) {
+            let plain = write(self.place, &core::array::from_fn(message));
+            self.odd |= u64::from(!plain);
+        } else {
+            return false;
+        }
+        self.place = self.place.behind();
+        true
+    }
+
+    #[inline(always)]
+    fn end(&mut self, count: u64) {
+        self.private.ran(self.list, self.number, self.start, count as usize, self.odd & ODD == 0);
+    }
+
+    #[inline(always)]
+    fn other(&mut self, message: impl Fn(usize) -> u64) -> bool {
+        let slot = message(1);
+        let is_sentinel = message(4) >> 32 == u64::from(NORMAL_DONE) && slot != 0;
+        if is_sentinel {
+            sentinel(self.list.entry(self.number), slot);
+            self.sentinels = true;
+        }
+        is_sentinel
+    }
+}
+
+/// The sentinel of the task of `entry`.
+#[inline(always)]
+pub(super) fn sentinel(entry: EntryRef, slot: u64) {
+    if entry.slot_state() == 0 {
+        entry.set_slot_state(slot);
+    }
+    entry.set_normal_done_byte(1);
 }
 
 /// Drops conditions that hold, then those that another one includes. The number of those left, if that is fewer than

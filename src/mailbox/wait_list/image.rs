@@ -75,16 +75,40 @@ impl ConditionRef {
     /// Writes all eight fields as a condition that does not hold yet; `words` are those of its message.
     #[inline(always)]
     pub(super) fn write(self, &[_, addr, cookie, threshold, kind]: &Words) {
-        // Type and engine at once: the words have them in the other order.
-        let engine_and_type = threshold >> 32 | kind << 32;
-        // SAFETY: the first eight bytes, then two more that are 2-aligned, of the condition that `new`'s caller vouches for.
-        unsafe { self.0.cast::<u64>().write(engine_and_type) };
-        // SAFETY: as above.
-        unsafe { (&raw mut (*self.0).satisfied).cast::<u16>().write(0) };
+        self.start(threshold >> 32 | kind << 32);
         self.set_counter_addr(if kind as i32 == TYPE_COUNTER { addr } else { 0 });
         self.set_addr(addr);
         self.set_backend_cookie(cookie);
         self.set_expected_value(threshold as u32);
+    }
+
+    /// As [`ConditionRef::write`], for a counter; each word of the message is read right before it is written, so that few
+    /// are at hand at once. The counter's address.
+    #[inline(always)]
+    pub(super) fn write_counter(self, message: impl Fn(usize) -> u64) -> u64 {
+        let addr = message(1);
+        self.set_counter_addr(addr);
+        self.set_addr(addr);
+        self.set_backend_cookie(message(2));
+        let threshold = message(3);
+        self.set_expected_value(threshold as u32);
+        self.start(threshold >> 32 | (TYPE_COUNTER as u64) << 32);
+        addr
+    }
+
+    /// Writes type and engine at once, which the message has in the other order, and that the condition does not hold.
+    #[inline(always)]
+    fn start(self, engine_and_type: u64) {
+        // SAFETY: the first eight bytes, then two more that are 2-aligned, of the condition that `new`'s caller vouches for.
+        unsafe { self.0.cast::<u64>().write(engine_and_type) };
+        // SAFETY: as above.
+        unsafe { (&raw mut (*self.0).satisfied).cast::<u16>().write(0) };
+    }
+
+    /// The condition that lies behind it; nothing at the array's end.
+    #[inline(always)]
+    pub(super) fn behind(self) -> Self {
+        Self(self.0.wrapping_add(1))
     }
 
     /// Whether the condition holds and is not looked at again.

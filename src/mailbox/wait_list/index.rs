@@ -89,6 +89,51 @@ impl Index {
         Some(entry as usize)
     }
 
+    /// The first entry on the way to `token` that `has` it. Stores nothing, and looks at no token itself.
+    #[inline(always)]
+    pub(super) fn probe(&self, token: u64, has: impl Fn(usize) -> bool) -> Option<usize> {
+        let first = usize::from(self.slots[home(token)]);
+        if has(first) {
+            return Some(first);
+        }
+        self.probe_on(token, has)
+    }
+
+    /// As [`Index::probe`], behind the first slot.
+    #[inline(never)]
+    fn probe_on(&self, token: u64, has: impl Fn(usize) -> bool) -> Option<usize> {
+        let mut slot = home(token);
+        // As in `slot`.
+        for _ in 1..SLOTS {
+            if self.slots[slot] == FREE {
+                break;
+            }
+            slot = (slot + 1) & MASK;
+            let entry = usize::from(self.slots[slot]);
+            if has(entry) {
+                return Some(entry);
+            }
+        }
+        None
+    }
+
+    /// As [`Index::find`] for many tokens in turn, each another one; stores nothing.
+    #[inline(always)]
+    pub(super) fn known(&self, token: u64) -> Option<usize> {
+        let mut entry = usize::from(self.slots[home(token)]);
+        if self.tokens.get(entry).is_none_or(|other| *other != token) {
+            entry = self.known_behind(token);
+        }
+        (entry < ENTRIES).then_some(entry)
+    }
+
+    /// As [`Index::known`], for a token that is not in its first slot; `FREE` for none.
+    #[cold]
+    #[inline(never)]
+    fn known_behind(&self, token: u64) -> usize {
+        usize::from(self.slots[self.slot(token)])
+    }
+
     /// Appends entry `len()`, which has `token`; nothing if it is full.
     #[inline]
     pub(super) fn push(&mut self, token: u64) {

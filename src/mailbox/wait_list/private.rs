@@ -5,6 +5,7 @@ use super::image::{EntryRef, ListRef, MAX_CONDITIONS, MAX_ENTRIES};
 use super::image_log::ImageLog;
 use super::index::Index;
 use super::log::{Log, Parked};
+use core::ops::Range;
 
 /// Conditions of one entry that want a poll.
 #[derive(Debug, Clone, Copy, Default)]
@@ -44,8 +45,25 @@ pub(super) trait Private {
     fn created(&mut self, _entry: usize) {}
     /// Condition `condition` of `entry` was appended.
     fn appended(&mut self, _entry: usize, _condition: usize, _plain: bool) {}
-    /// `count` conditions of `entry` were appended, from `first` on. The bits of the plain ones are set in `plain`.
-    fn appended_run(&mut self, _entry: usize, _first: usize, _count: usize, _plain: u64) {}
+    /// The entry of the task `token` and how many conditions it has, for a run of more; `None` if that takes a closer look.
+    #[inline(always)]
+    fn run(&mut self, list: ListRef, token: u64) -> Option<(usize, usize)> {
+        let count = list.count();
+        let has = move |number| number < count && list.entry(number).task_token() == token;
+        let number = self.index().probe(token, has)?;
+        // A count that cannot be is large.
+        Some((number, list.entry(number).condition_count() as u32 as usize))
+    }
+    /// `count` conditions were appended to the `first` ones of `entry`; `are_plain` only if all of them are. What the public
+    /// fields do not say of it waits for [`Private::settle`].
+    #[inline(always)]
+    fn ran(&mut self, list: ListRef, entry: usize, first: usize, count: usize, _are_plain: bool) {
+        let image = list.entry(entry);
+        image.set_condition_count((first + count) as i32);
+        image.set_waiting(image.waiting().saturating_add(count as i32));
+    }
+    /// Brings the public fields in step with all runs.
+    fn settle(&mut self, _list: ListRef) {}
     /// The conditions of `entry` were moved.
     fn rearranged(&mut self, _entry: usize, _image: EntryRef) {}
     /// Condition `condition` of `entry` holds.
@@ -54,7 +72,7 @@ pub(super) trait Private {
     fn pending(&mut self, _entry: usize, _condition: usize) {}
     fn wanted(&mut self, _entry: usize, image: EntryRef) -> Wanted {
         // Every condition is tested in each pass, as the C++ runtime does.
-        Wanted { unsatisfied: scan(image).0, plain: 0, hint: 0 }
+        Wanted { unsatisfied: scan(image, 0..image.conditions()).0, plain: 0, hint: 0 }
     }
     /// `entry` was removed and `last` has taken its place.
     fn removed(&mut self, _entry: usize, _last: usize) {}
@@ -70,10 +88,10 @@ pub(super) trait Private {
     fn retired(&mut self, _token: u64) {}
 }
 
-/// Unsatisfied conditions of `image`, and the plain ones among them.
-pub(super) fn scan(image: EntryRef) -> (u64, u64) {
+/// Unsatisfied conditions of `image` among those `numbers`, and the plain ones of these.
+pub(super) fn scan(image: EntryRef, numbers: Range<usize>) -> (u64, u64) {
     let (mut unsatisfied, mut plain) = (0u64, 0u64);
-    for number in 0..image.conditions() {
+    for number in numbers {
         let condition = image.condition(number);
         if !condition.is_satisfied() {
             unsatisfied |= 1 << (number & (MAX_CONDITIONS - 1));

@@ -11,6 +11,7 @@ use super::log::{Log, Parked};
 use super::private::{Private, Wanted, scan};
 use crate::status::Status;
 use core::mem::{align_of, size_of};
+use core::ops::Range;
 use core::ptr::NonNull;
 
 /// Most messages that a side area holds.
@@ -38,7 +39,12 @@ struct State {
     unsatisfied: [u64; MAX_ENTRIES],
     plain: [u64; MAX_ENTRIES],
     hint: [u8; MAX_ENTRIES],
+    /// Conditions of each entry.
     conditions: [u8; MAX_ENTRIES],
+    /// Those among them that have their bits in `unsatisfied` and `plain`; the others are plain and do not hold.
+    marked: [u8; MAX_ENTRIES],
+    /// Entries whose public counts are behind `conditions`, one bit each; none between calls.
+    ahead: u64,
     remembers: bool,
     retired: [u64; REMEMBERED],
     occupied: [u64; REMEMBERED / 64],
@@ -97,6 +103,8 @@ impl Side {
             plain: [0; MAX_ENTRIES],
             hint: [0; MAX_ENTRIES],
             conditions: [0; MAX_ENTRIES],
+            marked: [0; MAX_ENTRIES],
+            ahead: 0,
             remembers,
             retired: [0; REMEMBERED],
             occupied: [0; REMEMBERED / 64],
@@ -141,13 +149,49 @@ impl Side {
         self.state.occupied = [0; REMEMBERED / 64];
     }
 
+    #[cold]
+    #[inline(never)]
     fn rescan(&mut self, entry: usize, image: EntryRef) {
-        let (unsatisfied, plain) = scan(image);
+        let (unsatisfied, plain) = scan(image, 0..image.conditions());
         let state = &mut self.state;
         state.unsatisfied[entry & MASK] = unsatisfied;
         state.plain[entry & MASK] = plain;
         state.conditions[entry & MASK] = image.conditions() as u8;
+        state.marked[entry & MASK] = image.conditions() as u8;
         state.hint[entry & MASK] = 0;
+    }
+
+    /// The conditions of `entry` are counted here alone from now on, until [`Private::settle`].
+    #[cold]
+    #[inline(never)]
+    fn go_ahead(&mut self, entry: usize, image: EntryRef) {
+        if i32::from(self.state.conditions[entry & MASK]) != image.condition_count() {
+            image.set_condition_count(image.conditions() as i32);
+            self.rescan(entry, image);
+        }
+        self.state.ahead |= 1 << (entry & MASK);
+    }
+
+    /// Sets the bits of conditions that were appended since: they are plain, and none of them holds.
+    #[inline(always)]
+    fn mark(&mut self, entry: usize) {
+        let state = &mut self.state;
+        let (first, end) = (state.marked[entry & MASK], state.conditions[entry & MASK]);
+        if first < end {
+            let bits = (u64::MAX >> (MAX_CONDITIONS as u8 - (end - first) & MASK as u8)) << (first & MASK as u8);
+            state.unsatisfied[entry & MASK] |= bits;
+            state.plain[entry & MASK] |= bits;
+            state.marked[entry & MASK] = end;
+        }
+    }
+
+    /// As [`Side::mark`], if not all of the `last` are plain.
+    #[cold]
+    #[inline(never)]
+    fn mark_run(&mut self, entry: usize, image: EntryRef, last: Range<usize>) {
+        self.mark(entry);
+        let (unsatisfied, plain) = scan(image, last);
+        self.state.plain[entry & MASK] &= plain | !unsatisfied;
     }
 
     fn place_of(token: u64) -> usize {
@@ -201,11 +245,13 @@ impl Private for Side {
         state.unsatisfied[entry & MASK] = 0;
         state.plain[entry & MASK] = 0;
         state.conditions[entry & MASK] = 0;
+        state.marked[entry & MASK] = 0;
         state.hint[entry & MASK] = 0;
     }
 
     #[inline(always)]
     fn appended(&mut self, entry: usize, condition: usize, plain: bool) {
+        self.mark(entry);
         let state = &mut self.state;
         let bit = 1u64 << (condition & MASK);
         state.unsatisfied[entry & MASK] |= bit;
@@ -215,15 +261,38 @@ impl Private for Side {
             state.plain[entry & MASK] &= !bit;
         }
         state.conditions[entry & MASK] = condition as u8 + 1;
+        state.marked[entry & MASK] = condition as u8 + 1;
     }
 
     #[inline(always)]
-    fn appended_run(&mut self, entry: usize, first: usize, count: usize, plain: u64) {
-        let state = &mut self.state;
-        let bits = (u64::MAX >> ((MAX_CONDITIONS - count) & MASK)) << (first & MASK);
-        state.unsatisfied[entry & MASK] |= bits;
-        state.plain[entry & MASK] = state.plain[entry & MASK] & !bits | plain;
-        state.conditions[entry & MASK] = (first + count) as u8;
+    fn run(&mut self, list: ListRef, token: u64) -> Option<(usize, usize)> {
+        // Index and public fields were compared when the call began.
+        let entry = self.state.index.known(token)?;
+        if self.state.ahead >> (entry & MASK) & 1 == 0 {
+            self.go_ahead(entry, list.entry(entry));
+        }
+        Some((entry, usize::from(self.state.conditions[entry & MASK])))
+    }
+
+    #[inline(always)]
+    fn ran(&mut self, list: ListRef, entry: usize, first: usize, count: usize, are_plain: bool) {
+        self.state.conditions[entry & MASK] = (first + count) as u8;
+        if !are_plain {
+            self.mark_run(entry, list.entry(entry), first..first + count);
+        }
+    }
+
+    #[inline]
+    fn settle(&mut self, list: ListRef) {
+        while self.state.ahead != 0 {
+            let entry = self.state.ahead.trailing_zeros() as usize;
+            self.state.ahead &= self.state.ahead - 1;
+            let image = list.entry(entry);
+            let conditions = i32::from(self.state.conditions[entry & MASK]);
+            let more = conditions - image.condition_count();
+            image.set_condition_count(conditions);
+            image.set_waiting(image.waiting().saturating_add(more));
+        }
     }
 
     fn rearranged(&mut self, entry: usize, image: EntryRef) {
@@ -245,6 +314,7 @@ impl Private for Side {
         if self.state.conditions[entry & MASK] as usize != image.conditions() {
             self.rescan(entry, image);
         }
+        self.mark(entry);
         let state = &self.state;
         let unsatisfied = state.unsatisfied[entry & MASK];
         Wanted {
@@ -270,6 +340,7 @@ impl Private for Side {
             state.unsatisfied[entry & MASK] = state.unsatisfied[last & MASK];
             state.plain[entry & MASK] = state.plain[last & MASK];
             state.conditions[entry & MASK] = state.conditions[last & MASK];
+            state.marked[entry & MASK] = state.marked[last & MASK];
             state.hint[entry & MASK] = state.hint[last & MASK];
         }
     }

@@ -2,7 +2,7 @@
 
 pub use crate::mailbox::layout::{KIND_CONDITION as CONDITION, KIND_NORMAL_DONE as NORMAL_DONE, MsgView as Message};
 
-use crate::mailbox::layout::Words;
+pub(super) use crate::mailbox::transport::Target;
 
 /// The consumer's end of a ring. Messages are looked at before they are consumed.
 pub trait Source {
@@ -10,20 +10,31 @@ pub trait Source {
     fn tail(&self) -> u64;
     /// The message `offset` behind the oldest; `None` if it is not published, or at a gap.
     fn peek(&mut self, offset: u32) -> Option<Message>;
-    /// Token of the message `offset` behind the oldest, if it is published and a condition.
+    /// Shows the messages from `offset` on to `target`, up to the first that it does not take, and `most` at most. How many it
+    /// took. May stop early: nothing is said of the message that comes next.
     #[inline(always)]
-    fn condition_at(&mut self, offset: u32) -> Option<u64> {
-        self.peek(offset).filter(|message| message.kind == CONDITION).map(|message| message.task_token)
-    }
-    /// Shows the conditions of the task `token` from `offset` on to `store`, up to the first message that is something else,
-    /// and `most` at most. How many there were.
-    #[inline(always)]
-    fn conditions(&mut self, offset: u32, most: u32, token: u64, mut store: impl FnMut(u32, &Words)) -> u32 {
+    fn walk(&mut self, offset: u32, most: u32, target: &mut impl Target) -> u32 {
         let mut count = 0;
-        while count < most && self.condition_at(offset + count) == Some(token) {
-            let Some(message) = self.peek(offset + count) else { break };
-            store(count, &message.words());
-            count += 1;
+        while count < most {
+            let Some(first) = self.peek(offset + count) else { break };
+            let token = first.task_token;
+            let room = target.begin(token).min(u64::from(most - count)) as u32;
+            let mut stored = 0;
+            while stored < room {
+                let next = self.peek(offset + count + stored);
+                if !next.is_some_and(|next| next.task_token == token && target.store(|index| next.words()[index])) {
+                    break;
+                }
+                stored += 1;
+            }
+            count += stored;
+            if stored != 0 {
+                target.end(stored.into());
+            } else if room != 0 && target.other(|index| first.words()[index]) {
+                count += 1;
+            } else {
+                break;
+            }
         }
         count
     }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::mailbox::layout::Words;
+use crate::mailbox::memory::RawSlot;
 use crate::status::Status;
 use crate::sync::{RawWord64, SharedWord64};
 use std::cell::Cell;
@@ -60,10 +61,10 @@ impl SharedWord64 for CountedWord<'_> {
 
 impl Memory for Counted {
     type Word<'a> = CountedWord<'a>;
-    type View<'a> = RawMemory;
+    type Slot<'a> = RawSlot;
 
-    fn view(&self) -> RawMemory {
-        self.memory
+    fn slot(&self, ticket: u64) -> RawSlot {
+        self.memory.slot(ticket)
     }
     fn capacity(&self) -> u64 {
         self.memory.capacity()

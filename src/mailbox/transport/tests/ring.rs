@@ -1,8 +1,8 @@
 //! The transport's rules, one thread.
 
 use super::*;
-use crate::mailbox::layout::{KIND_NORMAL_DONE, MAX_CONDITIONS};
-use crate::mailbox::transport::MAX_CLAIM;
+use crate::mailbox::layout::{KIND_CONDITION, KIND_NORMAL_DONE, MAX_CONDITIONS};
+use crate::mailbox::transport::{MAX_CLAIM, Target};
 use crate::status::Status;
 
 const FULL: u64 = CAPACITY as u64;
@@ -324,52 +324,106 @@ fn values_are_carried_verbatim() {
     assert_eq!(MsgView::default().task_token, u64::MAX);
 }
 
-/// Conditions of one task that follow each other, up to another task, a sentinel, a gap, the number asked for, or the last ticket
-/// of all, which only `peek` knows.
+/// What a walk shows, and what it is told to take.
+#[derive(Default)]
+struct Seen {
+    room: u64,
+    refused: Option<u64>,
+    takes_others: bool,
+    begun: Vec<u64>,
+    ended: Vec<u64>,
+    messages: Vec<MsgView>,
+}
+
+impl Target for Seen {
+    fn begin(&mut self, token: u64) -> u64 {
+        if self.refused == Some(token) {
+            return 0;
+        }
+        self.begun.push(token);
+        self.room
+    }
+    fn store(&mut self, message: impl Fn(usize) -> u64) -> bool {
+        let message = MsgView::from_words(core::array::from_fn(message));
+        assert_eq!(Some(&message.task_token), self.begun.last());
+        let is_condition = message.kind == KIND_CONDITION;
+        if is_condition {
+            self.messages.push(message);
+        }
+        is_condition
+    }
+    fn end(&mut self, count: u64) {
+        assert_ne!(count, 0);
+        self.ended.push(count);
+    }
+    fn other(&mut self, message: impl Fn(usize) -> u64) -> bool {
+        if self.takes_others {
+            self.messages.push(MsgView::from_words(core::array::from_fn(message)));
+        }
+        self.takes_others
+    }
+}
+
+/// A walk takes messages in order, those of one task together, up to one that is not wanted, a gap, the number asked for, or the
+/// ring's end.
 #[test]
-fn runs_of_conditions_end_where_something_else_begins() {
-    for start in [0, FULL - 2, 0u64.wrapping_sub(3)] {
+fn a_walk_ends_where_something_else_begins() {
+    for start in [0, FULL - 2, 5 * FULL - 9] {
         let mut image = Image::new();
         let ring = image.transport();
         for index in [word::HEAD, word::TAIL] {
             set(&ring, index, start);
         }
-        for number in 0..4 {
-            assert!(ring.push(&message(1, number)));
-        }
-        assert!(ring.push(&message(2, 0)));
-        assert!(ring.push(&message(2, 1)));
-        assert!(ring.push(&MsgView::normal_done(2, 64)));
+        let mut messages: Vec<_> = (0..4).map(|number| message(1, number)).collect();
+        messages.extend([message(2, 0), message(2, 1), MsgView::normal_done(2, 64), message(3, 0)]);
+        assert!(messages.iter().all(|message| ring.push(message)));
         let gap = get(&ring, word::HEAD);
         set(&ring, word::HEAD, gap + 1);
-        assert!(ring.push(&message(2, 2)));
+        assert!(ring.push(&message(3, 2)));
         let reader = ring.reader();
-        let run = |offset, most, token| {
-            let mut seen = Vec::new();
-            let count = reader.conditions(offset, most, token, |index, words| {
-                assert_eq!(index, seen.len() as u64);
-                seen.push(MsgView::from_words(*words));
-            });
-            assert_eq!(count, seen.len() as u64);
-            seen
+        let to_end = if start == FULL - 2 { 2 } else { 9 };
+        let walk = |offset: u64, most, mut seen: Seen| {
+            let count = reader.walk(offset, most, &mut seen) as usize;
+            assert_eq!(seen.messages, messages[offset as usize..][..count]);
+            assert!(count as u64 <= most);
+            (count, seen)
         };
-        // The third ticket from here is the last before 2^64 - 1 wraps to 0.
-        let before_last = if start > FULL { 2 } else { 4 };
-        let expected: Vec<_> = (0..4).map(|number| message(1, number)).collect();
-        assert_eq!(run(0, 64, 1), expected[..before_last]);
-        assert_eq!(run(1, 1, 1), expected[1..2]);
-        assert_eq!(run(0, 0, 1), []);
-        assert_eq!(run(0, 64, 2), []);
-        assert_eq!(run(3, 64, 1), expected[3..]);
-        assert_eq!(run(4, 64, 2), [message(2, 0), message(2, 1)]);
-        assert_eq!(run(6, 64, 2), []);
-        assert_eq!(run(7, 64, 2), []);
-        let tokens: Vec<_> = (0..9).map(|offset| reader.condition_at(offset)).collect();
-        let mut known = vec![Some(1), Some(1), Some(1), Some(1), Some(2), Some(2), None, None, Some(2)];
-        if before_last == 2 {
-            known[2] = None;
+        let all = || Seen { room: 64, takes_others: true, ..Seen::default() };
+        let (count, seen) = walk(0, 64, all());
+        assert_eq!(count, to_end.min(8));
+        assert_eq!(seen.ended, if to_end == 2 { vec![2] } else { vec![4, 2, 1] });
+        let from = if to_end == 2 { 2 } else { 0 };
+        let left = 4 - from as usize;
+        assert_eq!(walk(from, 64, all()).0, left + 4, "up to the gap");
+        assert_eq!(walk(from, 64, Seen { takes_others: false, ..all() }).0, left + 2, "up to the sentinel");
+        assert_eq!(walk(from, 64, Seen { refused: Some(2), ..all() }).0, left, "up to a task that is not wanted");
+        assert_eq!(walk(from, 3, all()).0, 3.min(left + 4));
+        assert_eq!(walk(from, 0, all()).0, 0);
+        let (count, seen) = walk(from, 64, Seen { room: 1, ..all() });
+        assert_eq!(
+            (count, seen.begun[1], seen.ended[0]),
+            (left + 4, if left > 1 { 1 } else { 2 }, 1),
+            "each begins a run"
+        );
+        assert_eq!(walk(8, 64, all()).0, 0, "a gap");
+        assert_eq!(walk(6, 64, Seen { takes_others: false, ..all() }).0, 0);
+        assert_eq!(ring.stats().pending, 10, "looking changes nothing");
+    }
+}
+
+/// The last tickets of all are left to `peek`, which alone knows what ticket 0 - 1 means.
+#[test]
+fn a_walk_does_not_come_to_the_last_tickets() {
+    for left in [1, 3, 64, 65, 66, 70] {
+        let mut image = Image::new();
+        let ring = image.transport();
+        let start = 0u64.wrapping_sub(left);
+        for index in [word::HEAD, word::TAIL] {
+            set(&ring, index, start);
         }
-        assert_eq!(tokens, known);
-        assert_eq!(ring.stats().pending, 9, "looking changes nothing");
+        assert!((0..70).all(|number| ring.push(&message(1, number))));
+        let mut seen = Seen { room: 64, ..Seen::default() };
+        assert_eq!(ring.reader().walk(0, 64, &mut seen), left.saturating_sub(65).min(64), "{left}");
+        assert_eq!(ring.pop_batch(100, |_, _| ()), Ok(70));
     }
 }
