@@ -2,7 +2,7 @@
 
 use super::super::layout::{MsgView, SlabEntry, Words};
 use super::super::memory::{Memory, Slot, word};
-use super::{P1, Transport};
+use super::{P1, Target, Transport};
 use crate::status::Status;
 use crate::sync::SharedWord64;
 use crate::sync::atomic::{AtomicU64, Ordering, UnsafeCell};
@@ -375,6 +375,59 @@ fn exact() {
     assert_eq!(ring.pop_batch(4, |_, seen| require_whole(&seen)), Ok(2));
 }
 
+/// What a walk shows: runs of conditions, one task after the other.
+#[derive(Default)]
+struct Walked {
+    messages: Vec<MsgView>,
+    runs: u64,
+}
+
+impl Target for Walked {
+    fn begin(&mut self, _: u64) -> u64 {
+        64
+    }
+    fn store(&mut self, message: impl Fn(usize) -> u64) -> bool {
+        self.messages.push(MsgView::from_words(core::array::from_fn(message)));
+        true
+    }
+    fn end(&mut self, count: u64) {
+        self.runs += count;
+    }
+    fn other(&mut self, _: impl Fn(usize) -> u64) -> bool {
+        false
+    }
+}
+
+/// A walk while a producer publishes what one claim took, and then fills slots that the walk has left.
+fn walk() {
+    let ring = ring(2, 0);
+    let producer = {
+        let ring = ring.clone();
+        thread::spawn(move || {
+            assert_eq!(ring.push_run(&[message(1, 0).words(), message(1, 1).words()]), 2);
+            u64::from(ring.push(&message(2, 0)))
+        })
+    };
+    let mut seen = 0;
+    let mut turn = |most| {
+        let mut walked = Walked::default();
+        let mut reader = ring.reader();
+        let count = reader.walk(0, most, &mut walked);
+        assert_eq!((walked.messages.len() as u64, walked.runs), (count, count));
+        for found in walked.messages {
+            assert_eq!(found, if seen < 2 { message(1, seen) } else { message(2, 0) });
+            seen += 1;
+        }
+        reader.seek(count);
+        assert_eq!(reader.release(), Ok(count as usize));
+        seen
+    };
+    turn(1);
+    turn(2);
+    let pushed = producer.join().unwrap() + 2;
+    while turn(2) < pushed {}
+}
+
 #[test]
 fn loom_mailbox_publish() {
     check(3, stream(2, 0, 2));
@@ -393,6 +446,14 @@ fn loom_mailbox_two_producers() {
 #[test]
 fn loom_mailbox_slab_against_single() {
     check(PREEMPTIONS, slab_against_single);
+}
+
+#[test]
+fn loom_mailbox_walk() {
+    check(PREEMPTIONS, walk);
+    must_fail("mailbox.P1", PREEMPTIONS, walk);
+    must_fail("mailbox.C1", PREEMPTIONS, walk);
+    must_fail("mailbox.C2", PREEMPTIONS, walk);
 }
 
 #[test]

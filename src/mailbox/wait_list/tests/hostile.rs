@@ -167,3 +167,36 @@ fn a_held_message_that_is_lost_stops_everything() {
     }
     assert!(!world.completed.contains(&0x1064));
 }
+
+/// The number of conditions is kept beside the list while a call appends; what stands in the list when it begins counts.
+#[test]
+fn conditions_that_are_dropped_by_hand_are_not_counted_again() {
+    for known in [0, 1, 3, -5] {
+        for mut lists in Lists::both() {
+            let mut world = World::new(8);
+            let mut ring = Ring::of((0..2).map(|index| world.counter(1, index, 1)));
+            lists.drain(&mut ring, &mut world);
+            let entry = lists.list().entry(0);
+            // A third condition is written, the second one is dropped, or there are none.
+            let third = world.counter(1, 2, 1);
+            entry.condition(2).write(&third.words());
+            entry.set_condition_count(known);
+            entry.set_waiting(known.max(0));
+            (5..7).for_each(|index| ring.push(world.counter(1, index, 1)));
+            ring.push(done(1, 0x1001));
+            lists.drain(&mut ring, &mut world);
+            assert_eq!((entry.condition_count(), entry.waiting()), (known.max(0) + 2, known.max(0) + 2));
+            let last = [4, 5].map(|index| world.counter(1, index + 1, 1).addr);
+            let kept = known.max(0) as usize;
+            assert_eq!([kept, kept + 1].map(|index| entry.condition(index).addr()), last);
+            for index in [0, 1, 2, 5] {
+                world.set(index, 1);
+                lists.poll(&mut ring, &mut world);
+            }
+            assert_eq!(world.completed, []);
+            world.set(6, 1);
+            lists.poll(&mut ring, &mut world);
+            assert_eq!(world.completed, [0x1001], "{known}");
+        }
+    }
+}

@@ -160,3 +160,40 @@ fn a_line_is_invalidated_once_per_entry_and_in_three_variants() {
         assert_eq!(lines.len(), expected, "{variant:?}");
     }
 }
+
+/// Runs of conditions between polls; in each place there may be one that fails, which no pending one before it hides.
+#[test]
+fn a_failed_condition_is_found_in_any_place_of_a_run() {
+    let broken: [fn(Message) -> Message; 5] = [
+        |message| Message { addr: 0, ..message },
+        |message| Message { addr: message.addr + 2, ..message },
+        |message| Message { completion_type: SDMA_EVENT_RECORD, backend_cookie: 0, ..message },
+        |message| Message { completion_type: URMA_EVENT_HANDLE, backend_cookie: 0, ..message },
+        |message| Message { completion_type: -1, ..message },
+    ];
+    for broken in broken {
+        for place in 0..9 {
+            for mut lists in Lists::both() {
+                lists.mode.variant = Variant::A2H;
+                let mut world = World::new(16);
+                let mut ring = Ring::default();
+                for index in 0..9 {
+                    let pending = if index % 4 == 3 { world.record(1, index, 1) } else { world.counter(1, index, 1) };
+                    ring.push(if index == place { broken(pending) } else { pending });
+                    // Runs of three, the second of which comes behind a pass.
+                    if index % 3 == 2 {
+                        ring.push(world.counter(2, 15, 1));
+                    }
+                    if index % 4 != 0 || index == 0 {
+                        continue;
+                    }
+                    let mode = lists.mode;
+                    let (list, side) = lists.parts();
+                    let failure = poll(list, side, mode, &mut ring, &mut world).failure;
+                    let expected = (place <= index).then_some((ERROR_INVALID, 1));
+                    assert_eq!(failure.map(|failure| (failure.error, failure.token)), expected);
+                }
+            }
+        }
+    }
+}
