@@ -10,6 +10,7 @@ use core::ptr;
 macro_rules! forget_origin {
     ($variable:ident) => {
         #[cfg(all(any(target_arch = "x86_64", target_arch = "aarch64"), not(miri)))]
+        #[allow(clippy::pointers_in_nomem_asm_block, reason = "nothing is executed")]
         // SAFETY: nothing is executed, and the value stays.
         unsafe {
             core::arch::asm!("/* {0} */", inout(reg) $variable, options(pure, nomem, nostack, preserves_flags));

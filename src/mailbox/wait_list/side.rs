@@ -4,6 +4,9 @@
 //! It is used under the list's lock. Between calls only functions of this module change the list; if public fields were
 //! written by hand all the same, a count that differs, a token that differs, or a number of conditions that differs makes
 //! the state of that entry, or all of it, be taken from the public fields again.
+//!
+//! While a call appends runs of conditions it counts them here alone: the public counts of an entry lie in a line of their own.
+//! They follow before anything else looks at them, at the end of the call at the latest.
 
 use super::image::{EntryRef, ListRef, MAX_CONDITIONS, MAX_ENTRIES};
 use super::index::Index;
@@ -178,7 +181,7 @@ impl Side {
         let state = &mut self.state;
         let (first, end) = (state.marked[entry & MASK], state.conditions[entry & MASK]);
         if first < end {
-            let bits = (u64::MAX >> (MAX_CONDITIONS as u8 - (end - first) & MASK as u8)) << (first & MASK as u8);
+            let bits = (u64::MAX >> ((MAX_CONDITIONS as u8 - (end - first)) & MASK as u8)) << (first & MASK as u8);
             state.unsatisfied[entry & MASK] |= bits;
             state.plain[entry & MASK] |= bits;
             state.marked[entry & MASK] = end;
