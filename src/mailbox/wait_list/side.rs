@@ -164,15 +164,20 @@ impl Side {
         state.hint[entry & MASK] = 0;
     }
 
-    /// The conditions of `entry` are counted here alone from now on, until [`Private::settle`].
+    /// The conditions of `entry` are counted here alone from now on, until [`Private::settle`]; false if it is not the task's. What
+    /// the public fields say is compared once: nobody else is called before that.
     #[cold]
     #[inline(never)]
-    fn go_ahead(&mut self, entry: usize, image: EntryRef) {
+    fn go_ahead(&mut self, entry: usize, image: EntryRef, token: u64) -> bool {
+        if image.task_token() != token {
+            return false;
+        }
         if i32::from(self.state.conditions[entry & MASK]) != image.condition_count() {
             image.set_condition_count(image.conditions() as i32);
             self.rescan(entry, image);
         }
         self.state.ahead |= 1 << (entry & MASK);
+        true
     }
 
     /// Sets the bits of conditions that were appended since: they are plain, and none of them holds.
@@ -269,10 +274,9 @@ impl Private for Side {
 
     #[inline(always)]
     fn run(&mut self, list: ListRef, token: u64) -> Option<(usize, usize)> {
-        // Index and public fields were compared when the call began.
         let entry = self.state.index.known(token)?;
-        if self.state.ahead >> (entry & MASK) & 1 == 0 {
-            self.go_ahead(entry, list.entry(entry));
+        if self.state.ahead >> (entry & MASK) & 1 == 0 && !self.go_ahead(entry, list.entry(entry), token) {
+            return None;
         }
         Some((entry, usize::from(self.state.conditions[entry & MASK])))
     }

@@ -371,9 +371,12 @@ fn a_walk_ends_where_something_else_begins() {
     for start in [0, FULL - 2, 5 * FULL - 9] {
         let mut image = Image::new();
         let ring = image.transport();
+        // Each slot still holds a condition of the lap before.
         for index in [word::HEAD, word::TAIL] {
-            set(&ring, index, start);
+            set(&ring, index, start.wrapping_sub(FULL));
         }
+        (0..FULL).for_each(|number| assert!(ring.push(&message(3, number))));
+        assert_eq!(ring.pop_batch(CAPACITY, |_, _| ()), Ok(CAPACITY));
         let mut messages: Vec<_> = (0..4).map(|number| message(1, number)).collect();
         messages.extend([message(2, 0), message(2, 1), MsgView::normal_done(2, 64), message(3, 0)]);
         assert!(messages.iter().all(|message| ring.push(message)));

@@ -200,3 +200,51 @@ fn conditions_that_are_dropped_by_hand_are_not_counted_again() {
         }
     }
 }
+
+/// Swaps the first two tasks and adds a condition to each when it completes something.
+struct Meddler(ListRef, Message);
+
+impl Sink for Meddler {
+    fn completes(&self) -> bool {
+        true
+    }
+    fn complete(&mut self, _: u64) -> Result<(), i32> {
+        let (first, second) = (self.0.entry(0), self.0.entry(1));
+        let token = first.task_token();
+        first.set_task_token(second.task_token());
+        second.set_task_token(token);
+        for entry in [first, second] {
+            append(self.0, None, entry, &self.1);
+        }
+        Ok(())
+    }
+    fn poll(&mut self, _: ConditionRef) -> Option<Poll> {
+        None
+    }
+    fn polls(&self) -> bool {
+        false
+    }
+    fn retire(&mut self, _: ConditionRef) {}
+    fn invalidate(&mut self, _: u64, _: usize) {}
+    fn report(&mut self, _: &Failure) {}
+}
+
+#[test]
+fn a_list_that_changes_while_a_task_completes_is_looked_at_again() {
+    for mut lists in Lists::both() {
+        let mut world = World::new(8);
+        let mut ring = Ring::of([1, 2].map(|token| world.counter(token, 0, 1)));
+        lists.drain(&mut ring, &mut world);
+        // A run before and a run behind a task that completes at once.
+        let run = |token| [2, 3, 4].map(|index| world.counter(token, index, 1));
+        ring.messages.extend(run(1).into_iter().chain(run(2)).chain([done(9, 0x1009)]).chain(run(1)));
+        let mode = lists.mode;
+        let (list, side) = lists.parts();
+        let outcome = drain(list, side, mode, &mut ring, &mut Meddler(list, world.counter(0, 5, 1)));
+        assert_eq!((outcome.drained, outcome.failure), (10, None));
+        assert_eq!([0, 1].map(|number| list.entry(number).task_token()), [2, 1]);
+        assert_eq!([0, 1].map(|number| list.entry(number).condition_count()), [5, 8]);
+        assert_eq!([0, 1].map(|number| list.entry(number).waiting()), [5, 8]);
+        assert_eq!(list.entry(1).condition(7).addr(), world.counter(1, 4, 1).addr);
+    }
+}
