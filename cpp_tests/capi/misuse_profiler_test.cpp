@@ -76,7 +76,7 @@ const BadProfiler kBadProfilers[] = {
     {"backpressure", [](Draft &at) { at.config.backpressure = UINT32_MAX; }},
     {"gate", [](Draft &at) { at.config.backpressure = LANEPIPE_BACKPRESSURE_COMMON; }, kNull},
     {"free queue", [](Draft &at) { at.instances[1].free_queue = at.instances[0].free_queue; }},
-    {"poll_min_ns", [](Draft &at) { at.config.poll_min_ns = 2000000; }},
+    {"poll_min_ns", [](Draft &at) { at.config.poll_min_ns = 2000001; }},
     {"poll_min_ns",
      [](Draft &at) {
          at.config.poll_min_ns = 100;
