@@ -72,7 +72,9 @@ impl<S: Source, K: Sink, P: Private> Call<'_, S, K, P> {
             applied = false;
             if P::HOLDS_BACK && self.is_last_for_held() {
                 self.consume();
-                self.private.set_applied(Some(self.source.tail().wrapping_add(1)));
+                if !self.outcome.overlap {
+                    self.private.set_applied(Some(self.source.tail().wrapping_add(1)));
+                }
                 return;
             }
             self.taken += 1;
@@ -183,6 +185,9 @@ impl<S: Source, K: Sink, P: Private> Call<'_, S, K, P> {
     /// A sentinel whose task registered no condition.
     fn complete_at_once(&mut self, message: &Message) -> Step {
         self.consume();
+        if self.outcome.overlap {
+            return Step::Failed;
+        }
         match self.sink.complete(message.addr) {
             Ok(()) => {
                 self.private.retired(message.task_token);
@@ -226,6 +231,9 @@ impl<S: Source, K: Sink, P: Private> Call<'_, S, K, P> {
     #[cold]
     fn complete_what_holds(&mut self) -> bool {
         self.consume();
+        if self.outcome.overlap {
+            return false;
+        }
         self.may_complete = false;
         match self.pass(true) {
             Err(_) => false,

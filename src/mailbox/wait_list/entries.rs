@@ -37,6 +37,8 @@ pub(super) fn find<P: Private>(list: ListRef, private: &mut P, token: u64) -> Op
 fn find_beyond<P: Private>(list: ListRef, private: &mut P, token: u64, count: usize) -> Option<usize> {
     if private.index().len() > count {
         private.index().clear();
+    }
+    if private.index().len() != count {
         private.enter(list);
     }
     let known = private.index().find(token);
@@ -94,7 +96,7 @@ pub(super) fn append<P: Private>(
     if counts {
         entry.set_waiting(entry.waiting().saturating_add(1));
     }
-    private.appended(number, at, plain);
+    private.appended(number, entry, at, plain);
     Appended::Stored
 }
 

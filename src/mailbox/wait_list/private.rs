@@ -44,7 +44,7 @@ pub(super) trait Private {
     /// Entry `entry` was created.
     fn created(&mut self, _entry: usize) {}
     /// Condition `condition` of `entry` was appended.
-    fn appended(&mut self, _entry: usize, _condition: usize, _plain: bool) {}
+    fn appended(&mut self, _entry: usize, _image: EntryRef, _condition: usize, _plain: bool) {}
     /// The entry of the task `token` and how many conditions it has, for a run of more; `None` if that takes a closer look.
     #[inline(always)]
     fn run(&mut self, list: ListRef, token: u64) -> Option<(usize, usize)> {

@@ -2,8 +2,9 @@
 //! lets it hold more than the image can.
 //!
 //! It is used under the list's lock. Between calls only functions of this module change the list; if public fields were
-//! written by hand all the same, a count that differs, a token that differs, or a number of conditions that differs makes
-//! the state of that entry, or all of it, be taken from the public fields again.
+//! written by hand all the same, a count that differs, a token that differs, a number of conditions that differs, or a task
+//! that waits although none of its conditions does makes the state of that entry, or all of it, be taken from the public
+//! fields again.
 //!
 //! While a call appends runs of conditions it counts them here alone: the public counts of an entry lie in a line of their own.
 //! They follow before anything else looks at them, at the end of the call at the latest.
@@ -168,8 +169,9 @@ impl Side {
     /// the public fields say is compared once: nobody else is called before that.
     #[cold]
     #[inline(never)]
-    fn go_ahead(&mut self, entry: usize, image: EntryRef, token: u64) -> bool {
-        if image.task_token() != token {
+    fn go_ahead(&mut self, list: ListRef, entry: usize, token: u64) -> bool {
+        let image = list.entry(entry);
+        if entry >= list.count() || image.task_token() != token {
             return false;
         }
         if i32::from(self.state.conditions[entry & MASK]) != image.condition_count() {
@@ -258,7 +260,10 @@ impl Private for Side {
     }
 
     #[inline(always)]
-    fn appended(&mut self, entry: usize, condition: usize, plain: bool) {
+    fn appended(&mut self, entry: usize, image: EntryRef, condition: usize, plain: bool) {
+        if usize::from(self.state.conditions[entry & MASK]) != condition {
+            return self.rescan(entry, image);
+        }
         self.mark(entry);
         let state = &mut self.state;
         let bit = 1u64 << (condition & MASK);
@@ -275,7 +280,7 @@ impl Private for Side {
     #[inline(always)]
     fn run(&mut self, list: ListRef, token: u64) -> Option<(usize, usize)> {
         let entry = self.state.index.known(token)?;
-        if self.state.ahead >> (entry & MASK) & 1 == 0 && !self.go_ahead(entry, list.entry(entry), token) {
+        if self.state.ahead >> (entry & MASK) & 1 == 0 && !self.go_ahead(list, entry, token) {
             return None;
         }
         Some((entry, usize::from(self.state.conditions[entry & MASK])))
@@ -322,6 +327,9 @@ impl Private for Side {
             self.rescan(entry, image);
         }
         self.mark(entry);
+        if self.state.unsatisfied[entry & MASK] == 0 && image.waiting() > 0 {
+            self.rescan(entry, image);
+        }
         let state = &self.state;
         let unsatisfied = state.unsatisfied[entry & MASK];
         Wanted {
