@@ -19,7 +19,7 @@ use crate::sync::{CachePadded, RawWord32, Word32};
 use std::sync::Arc;
 
 /// Tries of a failing copy.
-const TRIES: usize = 3;
+pub(super) const TRIES: usize = 3;
 
 /// The buffer's contents did not come.
 pub(super) const LOST: u32 = 1 << 31;

@@ -1,6 +1,6 @@
 //! Payloads of dumped arguments: where they lie in a thread's arena, and how they come to the host.
 
-use super::intake::Intake;
+use super::intake::{Intake, TRIES};
 use super::output::{Payload, Records};
 use crate::layout::runtime::common::ArgsDumpRecord;
 use crate::layout::runtime::constants::ARGS_DUMP_KIND_TENSOR;
@@ -66,7 +66,7 @@ impl Intake {
             } else {
                 let at = landing.wrapping_add((arena_size - room) as usize);
                 // SAFETY: what fits into the arena fits into the landing place: both end where the sum of the sizes does.
-                if unsafe { arena.read(start, at, size) } {
+                if (0..TRIES).any(|_| unsafe { arena.read(start, at, size) }) {
                     payload.data = at;
                 }
             }
