@@ -128,6 +128,8 @@ pub struct Device {
     pub broken: AtomicBool,
     /// Copies from the device of this size fail; 0: none.
     pub broken_size: AtomicU64,
+    /// The next copy from the device of this size fails; 0: none.
+    pub broken_once: AtomicU64,
     pub copied_in: AtomicU64,
     pub copied_out: AtomicU64,
 }
@@ -199,6 +201,9 @@ impl MemoryOps for Device {
     unsafe fn copy_from_device(&self, destination: *mut u8, dev: u64, size: usize) -> bool {
         self.require(dev, size);
         if self.broken.load(Ordering::Relaxed) || self.broken_size.load(Ordering::Relaxed) == size as u64 {
+            return false;
+        }
+        if self.broken_once.compare_exchange(size as u64, 0, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
             return false;
         }
         self.copied_in.fetch_add(size as u64, Ordering::Relaxed);
