@@ -116,7 +116,7 @@ impl Pool {
         unsafe { self.take(&self.done[shard], out, Place::Replenish, shard) }
     }
 
-    /// Whether any live done ring holds a buffer. Replenish thread.
+    /// Whether any live done ring holds a buffer. Reliable for the replenish thread, advisory for others.
     pub(crate) fn any_done(&self) -> bool {
         self.done[..self.live_shards() as usize].iter().any(|ring| !ring.is_empty())
     }

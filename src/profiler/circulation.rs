@@ -5,8 +5,8 @@
 //! demand first and notifies the drain thread of every lane with demand that it pushed to ([`Circulation::order_push`]).
 //! A collect thread does not notify for every done buffer: only when enough have gathered, when its ring is empty and their
 //! lane is low, or when some lane starves ([`Circulation::after_done`]), and even then not before it has collected what
-//! else is there, as long as that goes fast. Before it sleeps it looks for starving lanes in any case; and who raises demand
-//! while done buffers lie about of which nobody was told wakes the replenish thread itself.
+//! else is there, as long as that goes fast. Before it sleeps it looks for starving lanes in any case; and while it is inside a
+//! slow call, the sentinel tells the replenish thread of done buffers that a starving lane is waiting for.
 
 use super::stats::Counter;
 use crate::event::EventCount;

@@ -26,7 +26,8 @@ pub(super) const LAST_TRIES: u32 = 3;
 /// Rounds without work before a sleep in dense traffic, each after the other threads had their turn.
 const IDLE_ROUNDS: u32 = 4;
 
-/// From tick to tick of the gates while the device waits for them, in nanoseconds.
+/// From tick to tick of the gates while the device waits for them, in nanoseconds; doubles up to the shortest polling
+/// interval as long as nothing changes.
 const FREEZE_TICK_NS: u64 = 10_000;
 
 /// What a tick of the gates leaves to do.
@@ -49,6 +50,10 @@ pub(super) struct Replenish {
     failures: u64,
     /// When the freeze began that is on.
     frozen_since: Option<u64>,
+    /// Until the next tick of the gates.
+    freeze_pause: u64,
+    /// The shards that a freeze waits for, and the tails of their queues, as of the last tick.
+    behind: Behind,
     sentinel: Option<Sentinel>,
     patience: Patience,
     /// The predicate of the subsystem has to be asked in every round.
@@ -62,6 +67,8 @@ impl Replenish {
             parked: vec![0; run.config.kinds.len()].into(),
             failures: 0,
             frozen_since: None,
+            freeze_pause: FREEZE_TICK_NS,
+            behind: Behind::default(),
             sentinel: run.config.merged_sentinel.then(|| Sentinel::new(run)),
             patience: Patience::default(),
             drives_gates: run.config.gates.is_some(),
@@ -95,7 +102,9 @@ impl Replenish {
             }
             let mut deadline = next_poll;
             if gates == Tick::Busy {
-                deadline = deadline.min(now().saturating_add(FREEZE_TICK_NS.min(run.config.poll_min_ns)));
+                let pause = self.freeze_pause.min(run.config.poll_min_ns);
+                deadline = deadline.min(now().saturating_add(pause));
+                self.freeze_pause = pause.saturating_mul(2);
             }
             // A starved lane whose buffers do not come back is tried again: the allocator may have recovered.
             if run.circulation.any_starving() {
@@ -212,10 +221,15 @@ impl Replenish {
                 self.frozen_since = Some(now());
                 stats.freezes.add(1);
             }
-            match behind(run) {
-                0 => published = self.refill_all(run, &driver, agreed),
-                shards => call_drains(run, shards),
+            let behind = Behind::of(run);
+            if behind != self.behind {
+                self.freeze_pause = FREEZE_TICK_NS;
+                call_drains(run, behind.shards);
             }
+            if behind.shards == 0 {
+                published = self.refill_all(run, &driver, agreed);
+            }
+            self.behind = behind;
         }
         if !gates.any_frozen()
             && let Some(since) = self.frozen_since.take()
@@ -224,9 +238,16 @@ impl Replenish {
         }
         stats.push_failed.raise(driver.failures());
         match driver.is_busy() {
-            true if published != 0 => Tick::Refilled,
+            true if published != 0 => {
+                self.freeze_pause = FREEZE_TICK_NS;
+                Tick::Refilled
+            }
             true => Tick::Busy,
-            false => Tick::Idle,
+            false => {
+                self.freeze_pause = FREEZE_TICK_NS;
+                self.behind = Behind::default();
+                Tick::Idle
+            }
         }
     }
 
@@ -294,17 +315,30 @@ impl Replenish {
     }
 }
 
-/// The shards with live ready queues that hold entries which the host has not acknowledged, or cannot be read. Queues with
-/// an index out of range do not count: they never would be drained.
-fn behind(run: &Run) -> u64 {
-    let mut shards = 0;
-    for (number, queue) in (0u32..).zip(&run.config.queues) {
-        let (head, capacity) = (queue.port.own_head(), queue.port.capacity);
-        if !queue.port.tail(&run.link).is_ok_and(|tail| head == tail || head >= capacity || tail >= capacity) {
-            shards |= 1 << (number % run.shards);
+/// What a freeze still waits for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Behind {
+    /// Shards with live ready queues that hold entries which the host has not acknowledged, or cannot be read. Queues with an
+    /// index out of range do not count: they never would be drained.
+    shards: u64,
+    /// Changes with the tails of these queues.
+    tails: u64,
+}
+
+impl Behind {
+    fn of(run: &Run) -> Self {
+        let mut behind = Self::default();
+        for (number, queue) in (0u32..).zip(&run.config.queues) {
+            let (head, capacity) = (queue.port.own_head(), queue.port.capacity);
+            let tail = queue.port.tail(&run.link);
+            if !tail.is_ok_and(|tail| head == tail || head >= capacity || tail >= capacity) {
+                behind.shards |= 1 << (number % run.shards);
+                behind.tails =
+                    behind.tails.wrapping_mul(0x1_0000_0001).wrapping_add(u64::from(tail.unwrap_or(u32::MAX)));
+            }
         }
+        behind
     }
-    shards
 }
 
 /// Wakes the drain threads of `shards`, which the sentinel may come to only later: the device waits.

@@ -146,7 +146,7 @@ impl Run {
     }
 
     /// A drain thread has taken what an earlier run left in its queues: the last one makes guesses of the routes again, and lets
-    /// all go on. Waits for it, or for the end of a drain thread.
+    /// all go on. Waits for it, or for the end of a thread that would have to do its part.
     pub(super) fn left_over_taken(&self) {
         let mut taking = self.taking_left_over.lock();
         let is_last = *taking == 1;
@@ -161,8 +161,10 @@ impl Run {
             *self.taking_left_over.lock() = 0;
         }
         self.order_event.notify();
-        // Relaxed: carries nothing. Without a panic none ends before.
-        let is_one_dead = || self.exited[Role::Drain as usize].load(Ordering::Relaxed) != 0;
+        // Relaxed: carries nothing. Without a panic none of them ends before. The end of the intake does not count: the last
+        // pass must not take entries of this run before those that were left either.
+        let has_ended = |role: Role| self.exited[role as usize].load(Ordering::Relaxed) != 0;
+        let is_one_dead = || has_ended(Role::Drain) || has_ended(Role::Collect);
         let over = || (*self.taking_left_over.lock() == 0 || is_one_dead()).then_some(());
         let _ = self.order_event.wait_until(Deadline::NEVER, 0, over);
     }

@@ -86,6 +86,10 @@ impl Sentinel {
                 bell.announce();
             }
         }
+        // A collect thread that is inside a slow call tells nobody of the buffers that it has done before.
+        if run.circulation.any_starving() && run.pool.any_done() {
+            run.circulation.event.notify();
+        }
         if behind != 0 && found == Found::Nothing {
             // What cannot be counted.
             found = Found::Much;

@@ -243,3 +243,26 @@ fn traffic_settles_on_a_constant_pool() {
     let grown = harness.pool.tracked(0) - settled;
     assert!(grown <= 8, "{settled} buffers became {}", settled + grown);
 }
+
+/// A starved lane gets what lies in the done ring, whatever the collect thread that put it there is at now.
+#[test]
+fn a_slow_collector_strands_no_done_buffers() {
+    let plan = Plan { done: 64, recycled: 16, collect_batch: 1, max_buffers: 9, ..Plan::default() };
+    let mut harness = Harness::new(Plan { warm_target: 0, ..plan });
+    harness.seed(0, 0, 9);
+    harness.start();
+    let collected = |harness: &Harness| harness.profiler.shard_stats(0).unwrap().collected;
+    // One by one, so that the lane is never low and nobody is woken.
+    while harness.pool.recycled_len(0, 0) > 1 {
+        let before = collected(&harness);
+        harness.publish(1);
+        wait_for("a collected buffer", || collected(&harness) > before);
+    }
+    harness.hooks.hold(true);
+    let (before, hooks) = (harness.totals().taken, harness.hooks.clone());
+    harness.publish(7);
+    wait_for("all entries", || harness.totals().taken == before + 7);
+    hooks.hold(false);
+    harness.stop();
+    harness.verify();
+}
