@@ -66,11 +66,6 @@ use region::Region;
 use std::sync::Arc;
 use store::Store;
 
-/// Polling intervals and silence in nanoseconds: the defaults of the C interface.
-const POLL_MIN: u64 = 50_000;
-const POLL_MAX: u64 = 2_000_000;
-const QUIET: u64 = 100_000_000;
-
 /// One kind, for who reads its records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Kind {
@@ -373,9 +368,9 @@ fn profiler_config(config: Config, intake: &Arc<Intake>) -> profiler::Config {
         max_instances: module.places.len() as u32,
         kinds: module.streams.iter().map(kind).collect(),
         collect_batch: 1,
-        poll_min_ns: POLL_MIN,
-        poll_max_ns: POLL_MAX,
-        quiet_ns: QUIET,
+        poll_min_ns: profiler::DEFAULT_POLL_MIN_NS,
+        poll_max_ns: profiler::DEFAULT_POLL_MAX_NS,
+        quiet_ns: profiler::DEFAULT_QUIET_NS,
         idle_ns: 0,
         copy_tries: 1,
         gates: Some(intake.gates),

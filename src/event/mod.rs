@@ -54,10 +54,10 @@
 //! [`EventCount::fence_notifiers`] makes an asymmetric event symmetric for a while, at rest: where a side sleeps often, its
 //! barriers, each an interruption of every running thread, cost more than the fences that they save.
 //!
-//! Otherwise the kind is fixed when the event is made: asymmetric if the process could be registered for the call, else symmetric
-//! (other platforms, feature `portable-wait`, old kernels, sandboxes). If the call is refused *later* (a sandbox entered
-//! meanwhile), notifiers cannot be told, so the waiter takes care of itself: it stays registered, sleeps for a millisecond
-//! at a time and looks again. A store that a notifier's processor still held back is visible by then.
+//! Otherwise the kind is fixed when the event is made: asymmetric if the process could be registered for the call, else
+//! symmetric (other platforms, feature `portable-wait`, old kernels, sandboxes). If the call is refused *later* (a sandbox
+//! entered meanwhile), notifiers cannot be told, so the waiter takes care of itself: it stays registered, sleeps for a
+//! millisecond at a time and looks again. A store that a notifier's processor still held back is visible by then.
 //!
 //! # Failure exits
 //!

@@ -22,6 +22,13 @@ pub const NO_FREE_QUEUE: u32 = u32::MAX - 1;
 /// As [`Instance::queue`]: not known yet, that of the first entry counts. Untracked pools only.
 pub const ANY_QUEUE: u32 = u32::MAX;
 
+/// Shortest polling interval in nanoseconds, where a user names none.
+pub const DEFAULT_POLL_MIN_NS: u64 = 50_000;
+/// Longest polling interval in nanoseconds, likewise.
+pub const DEFAULT_POLL_MAX_NS: u64 = 2_000_000;
+/// Silence in nanoseconds before the interval grows, likewise.
+pub const DEFAULT_QUIET_NS: u64 = 100_000_000;
+
 /// The consumer end of a device ready queue in production.
 pub type Ready = ReadyPort<RawWord32, RawWords64>;
 /// The producer end of a device free queue in production.

@@ -8,7 +8,7 @@ use super::config::{Entry, MAX_ENTRIES, MAX_ENTRY_WORDS, NO_FREE_QUEUE, REJECT, 
 use super::instances::Served;
 use super::refill::Refill;
 use super::replenish::LAST_TRIES;
-use super::run::Run;
+use super::run::{Run, last_tail};
 use crate::event::{Deadline, now};
 use crate::pool::ledger::Place;
 use crate::pool::{Buffer, MAX_PAYLOAD};
@@ -194,9 +194,8 @@ impl Drain {
     fn last_pass(&mut self, run: &Run, scratch: &mut Scratch) {
         for index in 0..self.queues.len() {
             let queue = &run.config.queues[self.queues[index].number as usize];
-            let tail = (0..LAST_TRIES).find_map(|_| queue.port.tail(&run.link).ok());
             // Unreadable or out of range: nothing more is taken.
-            let tail = tail.filter(|tail| *tail < queue.port.capacity).unwrap_or(self.queues[index].taken);
+            let tail = last_tail(&queue.port, &run.link).unwrap_or(self.queues[index].taken);
             self.take_up_to(run, index, tail, scratch);
             if !(0..LAST_TRIES).any(|_| self.acknowledge(run, index)) {
                 queue.port.keep_head(self.queues[index].taken);

@@ -53,8 +53,9 @@ pub(crate) mod steps;
 mod table;
 
 pub use config::{
-    ANY_QUEUE, Config, Entry, Free, Hooks, Instance, KindConfig, MAX_COLLECT, MAX_ENTRIES, MAX_ENTRY_WORDS,
-    MAX_INSTANCES, MAX_QUEUES, NO_FREE_QUEUE, REJECT, Ready, ReadyQueueConfig, Role, Site, ThreadBody,
+    ANY_QUEUE, Config, DEFAULT_POLL_MAX_NS, DEFAULT_POLL_MIN_NS, DEFAULT_QUIET_NS, Entry, Free, Hooks, Instance,
+    KindConfig, MAX_COLLECT, MAX_ENTRIES, MAX_ENTRY_WORDS, MAX_INSTANCES, MAX_QUEUES, NO_FREE_QUEUE, REJECT, Ready,
+    ReadyQueueConfig, Role, Site, ThreadBody,
 };
 pub use fault::Fault;
 pub use lifecycle::{Profiler, State};

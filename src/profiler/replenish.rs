@@ -1,6 +1,7 @@
 //! The replenish thread: the only mover from done rings to lanes, and the only allocator. It also drives the gates, and
 //! does the sentinel's work where there is no sentinel thread.
 
+use super::announce::DrainBell;
 use super::backpressure::{Backpressure, order_hand_over};
 use super::circulation::Circulation;
 use super::config::Role;
@@ -224,7 +225,8 @@ impl Replenish {
             let behind = Behind::of(run);
             if behind != self.behind {
                 self.freeze_pause = FREEZE_TICK_NS;
-                call_drains(run, behind.shards);
+                // The device waits, and the sentinel may come to them only later.
+                run.bells_of(behind.shards).for_each(DrainBell::request);
             }
             if behind.shards == 0 {
                 published = self.refill_all(run, &driver, agreed);
@@ -237,18 +239,15 @@ impl Replenish {
             stats.frozen_ns.add(now().saturating_sub(since));
         }
         stats.push_failed.raise(driver.failures());
-        match driver.is_busy() {
-            true if published != 0 => {
-                self.freeze_pause = FREEZE_TICK_NS;
-                Tick::Refilled
-            }
+        let tick = match driver.is_busy() {
+            true if published != 0 => Tick::Refilled,
             true => Tick::Busy,
-            false => {
-                self.freeze_pause = FREEZE_TICK_NS;
-                self.behind = Behind::default();
-                Tick::Idle
-            }
+            false => Tick::Idle,
+        };
+        if tick != Tick::Busy {
+            self.freeze_pause = FREEZE_TICK_NS;
         }
+        tick
     }
 
     /// The refill of a freeze; opens the gates if there is nothing left to refill. Returns what it published.
@@ -341,15 +340,6 @@ impl Behind {
     }
 }
 
-/// Wakes the drain threads of `shards`, which the sentinel may come to only later: the device waits.
-fn call_drains(run: &Run, shards: u64) {
-    for (shard, bell) in run.drain_bells.iter().enumerate() {
-        if shards & 1 << shard != 0 {
-            bell.request();
-        }
-    }
-}
-
 /// Tells the drain threads of the free queues that stay empty, or may: the device's signal is used up, so they see to them.
 fn hand_over_empty(run: &Run) {
     order_hand_over();
@@ -362,11 +352,7 @@ fn hand_over_empty(run: &Run) {
         served.mark_hungry();
         shards |= 1 << run.shard_of(served);
     }
-    for (shard, bell) in run.drain_bells.iter().enumerate() {
-        if shards & 1 << shard != 0 {
-            bell.hand_over();
-        }
-    }
+    run.bells_of(shards).for_each(DrainBell::hand_over);
 }
 
 /// Ends a run, once all drain threads have ended: settles what is in doubt and opens the gates.

@@ -3,7 +3,7 @@
 use super::announce::{DrainBell, Progress};
 use super::backpressure::enter_lanes;
 use super::circulation::Circulation;
-use super::config::{Config, Role};
+use super::config::{Config, Ready, ReadyQueueConfig, Role};
 use super::fault::FaultRecord;
 use super::instances::{Instances, Served};
 use super::replenish::LAST_TRIES;
@@ -81,6 +81,12 @@ pub(super) struct Run {
     unconcluded: AtomicBool,
 }
 
+/// The tail of a ready queue for who has no later look at it; `None` if it is out of range, or cannot be read in some tries.
+pub(super) fn last_tail(port: &Ready, link: &SharedLink) -> Option<u32> {
+    let tail = (0..LAST_TRIES).find_map(|_| port.tail(link).ok());
+    tail.filter(|tail| *tail < port.capacity)
+}
+
 impl Run {
     pub(super) fn new(
         pool: Arc<Pool>,
@@ -92,11 +98,9 @@ impl Run {
         let shards = pool.live_shards();
         let link = SharedLink::new(pool.memory());
         let guesses = !pool.config().untracked && instances.iter().any(|(_, served)| served.instance.guess);
-        let left_over = config.queues.iter().map(|queue| {
-            let tail = guesses.then(|| (0..LAST_TRIES).find_map(|_| queue.port.tail(&link).ok())).flatten();
-            tail.filter(|tail| *tail != queue.port.own_head() && *tail < queue.port.capacity)
-        });
-        let left_over: Box<[_]> = left_over.collect();
+        let end =
+            |queue: &ReadyQueueConfig| last_tail(&queue.port, &link).filter(|tail| *tail != queue.port.own_head());
+        let left_over: Box<[_]> = if guesses { config.queues.iter().map(end).collect() } else { Box::default() };
         let is_any_left = left_over.iter().any(Option::is_some);
         Self {
             left_over,
@@ -194,6 +198,12 @@ impl Run {
     /// The shard whose drain thread serves `instance`.
     pub(super) fn shard_of(&self, instance: &Served) -> u32 {
         instance.queue() % self.shards
+    }
+
+    /// The bells of the drain threads of `shards`, one bit each.
+    pub(super) fn bells_of(&self, shards: u64) -> impl Iterator<Item = &DrainBell> {
+        let bells = self.drain_bells.iter().enumerate();
+        bells.filter(move |(shard, _)| shards & 1 << shard != 0).map(|(_, bell)| &**bell)
     }
 
     /// Notes that a thread of `role` is about to end.

@@ -1,7 +1,7 @@
 //! The sentinel: the one who polls. It only reads device words, and wakes the threads that have work. It has a thread of its
 //! own, or the replenish thread does its work between its own.
 
-use super::announce::distance;
+use super::announce::{DrainBell, distance};
 use super::config::Role;
 use super::pace::{Found, Pace, Stock};
 use super::run::Run;
@@ -66,10 +66,9 @@ impl Sentinel {
                     let left = progress.behind(tail, capacity);
                     let came = distance(core::mem::replace(&mut self.tails[number], tail), tail, capacity);
                     let entries = left.max(came);
-                    // Somebody who waits for a buffer may wait for this queue, whoever is awake.
-                    let urgent = run.drain_bells[shard].event.has_waiters();
+                    let is_asleep = run.drain_bells[shard].event.has_waiters();
                     let stock = self.stocks[number];
-                    found = found.max(if urgent { Found::of(entries, stock) } else { Found::awake(entries) });
+                    found = found.max(if is_asleep { Found::of(entries, stock) } else { Found::awake(entries) });
                     left != 0
                 }
                 Ok(tail) => self.corrupt[number].replace(tail) != Some(tail),
@@ -81,11 +80,7 @@ impl Sentinel {
             };
             behind |= u64::from(announce) << shard;
         }
-        for (shard, bell) in run.drain_bells.iter().enumerate() {
-            if behind & 1 << shard != 0 {
-                bell.announce();
-            }
-        }
+        run.bells_of(behind).for_each(DrainBell::announce);
         // A collect thread that is inside a slow call tells nobody of the buffers that it has done before.
         if run.circulation.any_starving() && run.pool.any_done() {
             run.circulation.event.notify();
