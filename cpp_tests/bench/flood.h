@@ -71,7 +71,7 @@ struct Scenario {
 
 inline Sample run(const Scenario &scenario, Make make, double fraction, bool drop) {
     FloodDevice device(drop);
-    require(FloodDevice::use_processors(false), "the device has no processor of its own");
+    require(FloodDevice::leave_processor(), "the device has no processor of its own");
     Hosts hosts;
     for (const auto &subsystem : scenario.subsystems) {
         subsystem(make, fraction, hosts, device);

@@ -53,18 +53,15 @@ class FloodDevice {
         }
     }
 
-    // Keeps the calling thread, and those that it makes later, off the device's processor or on it. The last one is the
-    // device's: a host thread that shared it would wait while the device polls.
-    static bool use_processors(bool device) {
-        const unsigned count = std::thread::hardware_concurrency();
+    // Keeps the calling thread, and those that it makes later, off the device's processor, which is the last one: a
+    // host thread that shared it would wait while the device polls.
+    static bool leave_processor() {
         cpu_set_t set;
         CPU_ZERO(&set);
-        for (unsigned cpu = 0; cpu < count; ++cpu) {
-            if ((cpu + 1 == count) == device) {
-                CPU_SET(cpu, &set);
-            }
+        for (unsigned cpu = 0; cpu < processor(); ++cpu) {
+            CPU_SET(cpu, &set);
         }
-        return count > 1 && sched_setaffinity(0, sizeof set, &set) == 0;
+        return sched_setaffinity(0, sizeof set, &set) == 0;
     }
 
     // Plays the device for as long as an infinitely fast host would take `ns`.
@@ -73,7 +70,7 @@ class FloodDevice {
             // A refusal makes the device late when the host is busy, which shows as time elapsed.
             const sched_param priority{1};
             (void)sched_setscheduler(0, SCHED_FIFO, &priority);
-            (void)use_processors(true);
+            pin(processor());
             play(static_cast<double>(ns));
         });
         player.join();
@@ -81,6 +78,8 @@ class FloodDevice {
     }
 
   private:
+    static unsigned processor() { return std::thread::hardware_concurrency() - 1; }
+
     struct Lane {
         volatile uint32_t *ready_head;
         volatile uint32_t *ready_tail;

@@ -207,22 +207,29 @@ fn records_without_payloads<A: TestArch>(mode: Reach) {
     rig.finish();
 }
 
-/// A payload is copied again after a failure, as all contents are.
-#[test]
-fn a_payload_whose_copy_fails_once_comes_all_the_same() {
-    let rig = Rig::new::<A2a3>(Reach::Shadow, Subsystem::ArgsDump);
+/// A run in which thread 0 dumps `count` tensors of 555 bytes, all of whose records arrive.
+fn dump_tensors(rig: &Rig, count: u64) {
     rig.start();
     let (mut clock, mut lane) = (WallClock::new::<A2a3>(), Thread::new(0));
     // SAFETY: the rig's region.
     let dump = unsafe { ArgsDump::<A2a3>::init(rig.base(), 2, &mut clock) };
     let bytes = vec![7; 555];
-    rig.device.broken_once.store(555, Ordering::Relaxed);
-    // SAFETY: the tensor is `bytes`.
-    let outcome = unsafe { dump.arg_record(&mut lane, &mut clock, &argument(0, &bytes)) };
-    assert_eq!(outcome, Outcome::Written);
+    for task in 0..count {
+        // SAFETY: the tensor is `bytes`.
+        let outcome = unsafe { dump.arg_record(&mut lane, &mut clock, &argument(task, &bytes)) };
+        assert_eq!(outcome, Outcome::Written);
+    }
     dump.flush(&mut lane, &mut clock).unwrap();
-    eventually("collecting", || rig.collector().collected() == 1);
+    eventually("collecting", || rig.collector().collected() == count);
     rig.stop();
+}
+
+/// A payload is copied again after a failure, as all contents are.
+#[test]
+fn a_payload_whose_copy_fails_once_comes_all_the_same() {
+    let rig = Rig::new::<A2a3>(Reach::Shadow, Subsystem::ArgsDump);
+    rig.device.broken_once.store(555, Ordering::Relaxed);
+    dump_tensors(&rig, 1);
     assert_eq!(rig.device.broken_once.load(Ordering::Relaxed), 0, "no copy has failed");
     let books = rig.books(Of::All);
     assert_eq!((books.payloads, books.payloads_lost), (1, 0));
@@ -232,20 +239,8 @@ fn a_payload_whose_copy_fails_once_comes_all_the_same() {
 #[test]
 fn payloads_that_cannot_be_copied() {
     let rig = Rig::new::<A2a3>(Reach::Shadow, Subsystem::ArgsDump);
-    rig.start();
-    let (mut clock, mut lane) = (WallClock::new::<A2a3>(), Thread::new(0));
-    // SAFETY: the rig's region.
-    let dump = unsafe { ArgsDump::<A2a3>::init(rig.base(), 2, &mut clock) };
-    let bytes = vec![7; 555];
     rig.device.broken_size.store(555, Ordering::Relaxed);
-    for task in 0..40 {
-        // SAFETY: the tensor is `bytes`.
-        let outcome = unsafe { dump.arg_record(&mut lane, &mut clock, &argument(task, &bytes)) };
-        assert_eq!(outcome, Outcome::Written);
-    }
-    dump.flush(&mut lane, &mut clock).unwrap();
-    eventually("collecting", || rig.collector().collected() == 40);
-    rig.stop();
+    dump_tensors(&rig, 40);
     let books = rig.books(Of::All);
     assert_eq!((books.collected, books.payloads, books.payloads_lost), (40, 0, 40));
     assert!(payloads(&rig, 0).iter().all(|(_, bytes)| bytes.is_none()));

@@ -8,40 +8,6 @@ use crate::mailbox::memory::RawMemory;
 use crate::mailbox::transport::Transport;
 use crate::mailbox::wait_list::*;
 
-/// Runs `edit` at the completion of the task whose slot is 0x1009; its own messages only.
-struct Editor<F> {
-    edit: F,
-    completed: Vec<u64>,
-}
-
-impl<F: FnMut()> Editor<F> {
-    fn new(edit: F) -> Self {
-        Self { edit, completed: Vec::new() }
-    }
-}
-
-impl<F: FnMut()> Sink for Editor<F> {
-    fn completes(&self) -> bool {
-        true
-    }
-    fn complete(&mut self, slot: u64) -> Result<(), i32> {
-        self.completed.push(slot);
-        if slot == 0x1009 {
-            (self.edit)();
-        }
-        Ok(())
-    }
-    fn poll(&mut self, _: ConditionRef) -> Option<Poll> {
-        None
-    }
-    fn polls(&self) -> bool {
-        false
-    }
-    fn retire(&mut self, _: ConditionRef) {}
-    fn invalidate(&mut self, _: u64, _: usize) {}
-    fn report(&mut self, _: &Failure) {}
-}
-
 /// The C++ runtime's pass removes an entry by copying the last one into its place.
 #[test]
 fn an_entry_that_a_callback_has_moved_gets_its_messages() {

@@ -201,34 +201,6 @@ fn conditions_that_are_dropped_by_hand_are_not_counted_again() {
     }
 }
 
-/// Swaps the first two tasks and adds a condition to each when it completes something.
-struct Meddler(ListRef, Message);
-
-impl Sink for Meddler {
-    fn completes(&self) -> bool {
-        true
-    }
-    fn complete(&mut self, _: u64) -> Result<(), i32> {
-        let (first, second) = (self.0.entry(0), self.0.entry(1));
-        let token = first.task_token();
-        first.set_task_token(second.task_token());
-        second.set_task_token(token);
-        for entry in [first, second] {
-            append(self.0, None, entry, &self.1);
-        }
-        Ok(())
-    }
-    fn poll(&mut self, _: ConditionRef) -> Option<Poll> {
-        None
-    }
-    fn polls(&self) -> bool {
-        false
-    }
-    fn retire(&mut self, _: ConditionRef) {}
-    fn invalidate(&mut self, _: u64, _: usize) {}
-    fn report(&mut self, _: &Failure) {}
-}
-
 #[test]
 fn a_list_that_changes_while_a_task_completes_is_looked_at_again() {
     for mut lists in Lists::both() {
@@ -240,7 +212,18 @@ fn a_list_that_changes_while_a_task_completes_is_looked_at_again() {
         ring.messages.extend(run(1).into_iter().chain(run(2)).chain([done(9, 0x1009)]).chain(run(1)));
         let mode = lists.mode;
         let (list, side) = lists.parts();
-        let outcome = drain(list, side, mode, &mut ring, &mut Meddler(list, world.counter(0, 5, 1)));
+        let added = world.counter(0, 5, 1);
+        // Swaps the first two tasks and adds a condition to each.
+        let mut meddler = Editor::new(|| {
+            let (first, second) = (list.entry(0), list.entry(1));
+            let token = first.task_token();
+            first.set_task_token(second.task_token());
+            second.set_task_token(token);
+            for entry in [first, second] {
+                append(list, None, entry, &added);
+            }
+        });
+        let outcome = drain(list, side, mode, &mut ring, &mut meddler);
         assert_eq!((outcome.drained, outcome.failure), (10, None));
         assert_eq!([0, 1].map(|number| list.entry(number).task_token()), [2, 1]);
         assert_eq!([0, 1].map(|number| list.entry(number).condition_count()), [5, 8]);

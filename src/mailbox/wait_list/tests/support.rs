@@ -322,3 +322,37 @@ pub(super) fn lone(memory: &mut [u64; 6]) -> ConditionRef {
     // SAFETY: memory of a condition.
     unsafe { ConditionRef::new(memory.as_mut_ptr().cast::<c_void>()) }
 }
+
+/// Runs `edit` at the completion of the task whose slot is 0x1009; counters are polled by the list itself.
+pub(super) struct Editor<F> {
+    edit: F,
+    pub(super) completed: Vec<u64>,
+}
+
+impl<F: FnMut()> Editor<F> {
+    pub(super) fn new(edit: F) -> Self {
+        Self { edit, completed: Vec::new() }
+    }
+}
+
+impl<F: FnMut()> Sink for Editor<F> {
+    fn completes(&self) -> bool {
+        true
+    }
+    fn complete(&mut self, slot: u64) -> Result<(), i32> {
+        self.completed.push(slot);
+        if slot == 0x1009 {
+            (self.edit)();
+        }
+        Ok(())
+    }
+    fn poll(&mut self, _: ConditionRef) -> Option<Poll> {
+        None
+    }
+    fn polls(&self) -> bool {
+        false
+    }
+    fn retire(&mut self, _: ConditionRef) {}
+    fn invalidate(&mut self, _: u64, _: usize) {}
+    fn report(&mut self, _: &Failure) {}
+}
