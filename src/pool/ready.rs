@@ -8,7 +8,7 @@
 
 use super::Buffer;
 use crate::event::{EventCount, WaitEnd};
-use crate::ring::OwnedByteRing;
+use crate::ring::{OwnedByteRing, copy_words};
 use crate::status::Status;
 use crate::sync::{relax, step_aside};
 use core::ptr;
@@ -20,6 +20,10 @@ const LOOKS: &[u32] = if cfg!(all(test, loom)) { &[] } else { &[1, 2, 4, 8, 16, 
 /// In place of hints: the other threads have their turn. Where there are more threads than processors, the other side comes
 /// to many elements in the meantime, and nobody needs to be woken.
 const TURN: u32 = 0;
+
+/// Hints before the first look of a consumer that takes one element at a time and knows of none: one that looks at once
+/// finds a single new element each time, and fights for the lines of index and slot that the producer is writing to.
+const HEAD_START: u32 = if cfg!(all(test, loom)) { 0 } else { 32 };
 
 /// What a wait does before it sleeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -152,8 +156,8 @@ impl ReadyQueue {
             unsafe {
                 let to = slot.add(HEADER);
                 match size {
-                    32 => ptr::copy_nonoverlapping(payload, to, 32),
-                    _ => ptr::copy_nonoverlapping(payload, to, 40),
+                    32 => copy_words(payload, to, 4),
+                    _ => copy_words(payload, to, 5),
                 }
                 note(&buffer);
                 ptr::write_unaligned(slot.cast(), buffer);
@@ -233,6 +237,22 @@ impl ReadyQueue {
         // SAFETY: filled above.
         note(unsafe { &*buffer });
         true
+    }
+
+    /// As [`ReadyQueue::pop_one`], for a caller that would rather wait than come back with nothing: gives the producer a head
+    /// start before it looks for elements that it does not know of yet.
+    ///
+    /// # Safety
+    ///
+    /// As for [`ReadyQueue::pop`].
+    #[inline(always)]
+    pub(super) unsafe fn pop_one_late(&self, buffer: *mut Buffer, payload: *mut u8, note: impl Fn(&Buffer)) -> bool {
+        // SAFETY: the caller is the ring's sole consumer.
+        if !unsafe { self.ring.is_front_known() } {
+            (0..HEAD_START).for_each(|_| relax());
+        }
+        // SAFETY: forwarded.
+        unsafe { self.pop_one(buffer, payload, note) }
     }
 
     /// As [`ReadyQueue::pop`], but waits for the first element up to `deadline`.
@@ -486,14 +506,17 @@ unsafe fn fill(
     note: impl Fn(&Buffer),
 ) {
     for index in 0..count {
-        // SAFETY: forwarded. Whole buffers are moved as one, so that the next load of one need not wait for several
-        // stores.
+        // SAFETY: forwarded.
         unsafe {
             let (slot, buffer) = (slots.add(index * (HEADER + size)), buffers.add(index));
             note(&*buffer);
-            ptr::copy_nonoverlapping(buffer.cast(), slot, HEADER);
-            if size != 0 {
-                ptr::copy_nonoverlapping(payloads.add(index * size), slot.add(HEADER), size);
+            copy_words(buffer.cast(), slot, 2);
+            let (from, to) = (payloads.add(index * size), slot.add(HEADER));
+            match size {
+                0 => {}
+                32 => copy_words(from, to, 4),
+                40 => copy_words(from, to, 5),
+                _ => ptr::copy_nonoverlapping(from, to, size),
             }
         }
     }
@@ -512,7 +535,8 @@ unsafe fn drain(
     note: impl Fn(&Buffer),
 ) {
     for index in 0..count {
-        // SAFETY: forwarded; see `fill`.
+        // SAFETY: forwarded. Whole buffers are moved as one, so that the next load of one need not wait for several
+        // stores.
         unsafe {
             let (slot, buffer) = (slots.add(index * (HEADER + size)), buffers.add(index));
             ptr::copy_nonoverlapping(slot, buffer.cast(), HEADER);

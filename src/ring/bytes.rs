@@ -2,6 +2,7 @@
 
 use super::MAX_CAPACITY;
 use super::byte_header::{EndShape, Header, Line, MAGIC, Shape, check_address, check_shape};
+use super::copy::copy;
 use super::index::{Bounds, End, Near, length};
 use super::mark::{EndGuard, Mark};
 use super::slots::{GUARD, Tracker};
@@ -52,26 +53,6 @@ pub struct ByteRing {
 unsafe impl Send for ByteRing {}
 // SAFETY: as for `Send`; the safe methods only load atomics and what never changes.
 unsafe impl Sync for ByteRing {}
-
-/// Copies `count` elements of `size` bytes. A single element of one of the pipeline's payload sizes moves without a call.
-///
-/// # Safety
-///
-/// As for `copy_nonoverlapping` of `count * size` bytes.
-#[inline(always)]
-unsafe fn copy(from: *const u8, to: *mut u8, count: usize, size: usize) {
-    // SAFETY: every arm copies `count * size` bytes, as the caller vouches for.
-    unsafe {
-        match (count, size) {
-            (1, 16) => from.copy_to_nonoverlapping(to, 16),
-            (1, 32) => from.copy_to_nonoverlapping(to, 32),
-            (1, 40) => from.copy_to_nonoverlapping(to, 40),
-            (1, 48) => from.copy_to_nonoverlapping(to, 48),
-            (1, 56) => from.copy_to_nonoverlapping(to, 56),
-            _ => from.copy_to_nonoverlapping(to, count.wrapping_mul(size)),
-        }
-    }
-}
 
 /// A count as a number of indices. More than that is more than any ring holds.
 #[inline(always)]
@@ -414,6 +395,17 @@ impl ByteRing {
         };
         // SAFETY: the caller plays the consumer.
         unsafe { header.consumer.near(load) }
+    }
+
+    /// Whether the consumer knows of an element without another look at the producer's index.
+    ///
+    /// # Safety
+    ///
+    /// The caller plays the consumer, alone.
+    #[inline(always)]
+    pub unsafe fn is_front_known(&self) -> bool {
+        // SAFETY: the caller plays the consumer.
+        unsafe { self.header().consumer.near(|near| near.is_known()) }
     }
 
     /// Gives the slots of the `count` oldest elements back to the producer.

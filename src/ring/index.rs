@@ -129,6 +129,12 @@ impl Near {
         head.store(end, C2.order());
     }
 
+    /// Consumer: whether the copy covers an element.
+    #[inline(always)]
+    pub const fn is_known(&self) -> bool {
+        self.own != self.far
+    }
+
     /// The next index of this end.
     #[inline(always)]
     pub const fn own(&self) -> u32 {

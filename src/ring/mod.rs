@@ -45,6 +45,7 @@ mod byte_header;
 mod bytes;
 #[cfg(feature = "std")]
 mod channel;
+mod copy;
 mod index;
 mod mark;
 #[cfg(feature = "std")]
@@ -61,6 +62,8 @@ mod tests;
 pub use bytes::{BYTE_RING_ALIGN, ByteRing, ByteRuns, MAX_ELEMENT_SIZE};
 #[cfg(feature = "std")]
 pub use channel::{Consumer, Producer, channel};
+#[cfg(feature = "std")]
+pub(crate) use copy::copy_words;
 pub use mark::EndGuard;
 #[cfg(feature = "std")]
 pub use owned_bytes::OwnedByteRing;

@@ -1,0 +1,50 @@
+//! Copies of elements into and out of slots.
+
+use core::mem::MaybeUninit;
+
+/// Longest copy that moves without a call, which would cost as much again.
+const SHORT: usize = 512;
+/// What moves at once of a longer element or run.
+const BLOCK: usize = 64;
+
+/// Copies `count` elements of `size` bytes.
+///
+/// # Safety
+///
+/// As for `copy_nonoverlapping` of `count * size` bytes.
+#[inline(always)]
+pub(super) unsafe fn copy(from: *const u8, to: *mut u8, count: usize, size: usize) {
+    let bytes = count.wrapping_mul(size);
+    if bytes > SHORT || !bytes.is_multiple_of(8) {
+        // SAFETY: the caller's contract.
+        return unsafe { from.copy_to_nonoverlapping(to, bytes) };
+    }
+    let mut done = 0_usize;
+    while done.wrapping_add(BLOCK) <= bytes {
+        // SAFETY: the block ends within `bytes`.
+        unsafe { from.add(done).copy_to_nonoverlapping(to.add(done), BLOCK) };
+        done = done.wrapping_add(BLOCK);
+    }
+    // SAFETY: what is left ends with `bytes`.
+    unsafe { copy_words(from.add(done), to.add(done), bytes.wrapping_sub(done) / 8) };
+}
+
+/// Copies `words` words of 8 bytes that the caller may have stored just before. A load wider than the stores that it
+/// overlaps waits until they, and all stores before them, have left the processor's store buffer: those into the line of a
+/// slot that the other side had last take longer than all the rest of a hop.
+///
+/// # Safety
+///
+/// As for `copy_nonoverlapping` of `8 * words` bytes.
+#[inline(always)]
+pub(crate) unsafe fn copy_words(from: *const u8, to: *mut u8, words: usize) {
+    if !from.addr().is_multiple_of(8) {
+        // SAFETY: the caller's contract.
+        return unsafe { from.copy_to_nonoverlapping(to, words.wrapping_mul(8)) };
+    }
+    let (from, to) = (from.cast::<MaybeUninit<u64>>(), to.cast::<MaybeUninit<u64>>());
+    for word in 0..words {
+        // SAFETY: within the bytes that the caller vouches for, and aligned. Volatile, so that loads are not made one.
+        unsafe { to.add(word).write_unaligned(from.add(word).read_volatile()) };
+    }
+}
