@@ -3,7 +3,7 @@
 //!
 //! Prints `bench <name> <ours> <theirs> <ratio>`: medians of interleaved repetitions, in millions of elements per second
 //! (rings) or nanoseconds (wake latency); a ratio above 1 is in lanepipe's favour. `LANEPIPE_BENCH_REPS` and
-//! `LANEPIPE_BENCH_MILLIONS` change the number of repetitions (5) and the elements of each, in millions (4).
+//! `LANEPIPE_BENCH_MILLIONS` change the number of repetitions (21) and the elements of each, in millions (1).
 
 use core::hint::black_box;
 use core::mem::MaybeUninit;
@@ -277,22 +277,24 @@ fn median(values: &mut [f64]) -> f64 {
     values[values.len() / 2]
 }
 
-/// Repetitions of both sides in turns, so that a slow spell of the machine hits both. `ratio` is ours over theirs for
-/// rates and the inverse for times.
+/// Repetitions of both sides in turns, and the median of the ratios of neighbours: a slow spell of the machine hits both.
+/// A ratio is ours over theirs for rates and the inverse for times.
 fn compare(name: &str, reps: u64, rate: bool, mut ours: impl FnMut() -> f64, mut theirs: impl FnMut() -> f64) {
-    let (mut our_values, mut their_values) = (Vec::new(), Vec::new());
+    let (mut our_values, mut their_values, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
     for rep in 0..reps {
-        if rep % 2 == 0 {
-            our_values.push(ours());
-            their_values.push(theirs());
+        let (our, their) = if rep % 2 == 0 {
+            let our = ours();
+            (our, theirs())
         } else {
-            their_values.push(theirs());
-            our_values.push(ours());
-        }
+            let their = theirs();
+            (ours(), their)
+        };
+        our_values.push(our);
+        their_values.push(their);
+        ratios.push(if rate { our / their } else { their / our });
     }
     let (ours, theirs) = (median(&mut our_values), median(&mut their_values));
-    let ratio = if rate { ours / theirs } else { theirs / ours };
-    println!("bench {name} {ours:.1} {theirs:.1} {ratio:.3}");
+    println!("bench {name} {ours:.1} {theirs:.1} {:.3}", median(&mut ratios));
 }
 
 /// The ring behind the C interface of a shared library, loaded as another program would.
@@ -496,8 +498,8 @@ mod wake {
 }
 
 fn main() {
-    let reps = setting("LANEPIPE_BENCH_REPS", 5);
-    let count = setting("LANEPIPE_BENCH_MILLIONS", 4) * 1_000_000;
+    let reps = setting("LANEPIPE_BENCH_REPS", 21);
+    let count = setting("LANEPIPE_BENCH_MILLIONS", 1) * 1_000_000;
     compare("spsc_items", reps, true, || ours_items(count), || theirs_items(count));
     compare("spsc_items_shared", reps, true, || shared_items(count), || theirs_items(count));
     compare("spsc_chunks", reps, true, || ours_chunks(4 * count), || theirs_chunks(4 * count));

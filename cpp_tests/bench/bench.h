@@ -87,9 +87,11 @@ struct Side {
     std::function<double()> run;
 };
 
-// Runs all sides in turns, so that a slow spell of the machine hits all of them, prints them, and gives each one's
-// median. The order turns round from one repetition to the next. LANEPIPE_BENCH_REPS sets the number of repetitions.
-inline std::vector<double> interleave(const char *title, const char *unit, const std::vector<Side> &sides) {
+// Runs all sides in turns, so that a slow spell of the machine hits all of them, prints their medians, and gives each
+// one's samples. The order turns round from one repetition to the next. LANEPIPE_BENCH_REPS sets the number of
+// repetitions.
+inline std::vector<std::vector<double>> interleave(const char *title, const char *unit,
+                                                   const std::vector<Side> &sides) {
     const uint64_t repetitions = setting("LANEPIPE_BENCH_REPS", 11);
     std::vector<std::vector<double>> samples(sides.size());
     for (const Side &side : sides) {
@@ -101,14 +103,21 @@ inline std::vector<double> interleave(const char *title, const char *unit, const
             samples[index].push_back(sides[index].run());
         }
     }
-    std::vector<double> medians;
     for (size_t index = 0; index < sides.size(); ++index) {
-        medians.push_back(median(samples[index]));
         const auto range = std::minmax_element(samples[index].begin(), samples[index].end());
-        std::printf("%s: %-34s %10.1f %s (%.1f to %.1f)\n", title, sides[index].name.c_str(), medians.back(), unit,
-                    *range.first, *range.second);
+        std::printf("%s: %-34s %10.1f %s (%.1f to %.1f)\n", title, sides[index].name.c_str(), median(samples[index]),
+                    unit, *range.first, *range.second);
     }
-    return medians;
+    return samples;
+}
+
+// The median of the ratios within each repetition: the machine's speed changes by more than what is to be told apart.
+inline double median_ratio(const std::vector<double> &over, const std::vector<double> &under) {
+    std::vector<double> ratios;
+    for (size_t repetition = 0; repetition < over.size(); ++repetition) {
+        ratios.push_back(over[repetition] / under[repetition]);
+    }
+    return median(ratios);
 }
 
 // Print a comparison for scripts/bench.py, which knows the targets: a ratio above 1 is in lanepipe's favour.
@@ -118,6 +127,15 @@ inline void compare_rates(const char *name, double ours, double theirs) {
 
 inline void compare_times(const char *name, double ours, double theirs) {
     std::printf("bench %s %.2f %.2f %.3f\n", name, ours, theirs, theirs / ours);
+}
+
+// The same of two sides of `interleave`.
+inline void compare_rates(const char *name, const std::vector<double> &ours, const std::vector<double> &theirs) {
+    std::printf("bench %s %.2f %.2f %.3f\n", name, median(ours), median(theirs), median_ratio(ours, theirs));
+}
+
+inline void compare_times(const char *name, const std::vector<double> &ours, const std::vector<double> &theirs) {
+    std::printf("bench %s %.2f %.2f %.3f\n", name, median(ours), median(theirs), median_ratio(theirs, ours));
 }
 
 // Runs `first` on processor 0 and `second` on processor 1, both from one moment on, and gives the seconds from then

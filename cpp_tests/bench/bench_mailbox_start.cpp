@@ -34,7 +34,7 @@ int main() {
         require_ok(lanepipe_mailbox_try_push_normal_done(memory.handle(), 1, 64), "push");
     };
     const auto ours = [&memory] { require_ok(lanepipe_mailbox_init_empty(memory.handle()), "init_empty"); };
-    const std::vector<double> times = bench::interleave(
+    const std::vector<std::vector<double>> times = bench::interleave(
         "start", "ns",
         {
             {"C ABI, dirty memory", [&] { return start(dirty, ours); }},
@@ -55,7 +55,7 @@ int main() {
     bench::compare_times("mailbox_start_dirty", times[0], times[1]);
     bench::compare_times("mailbox_start_reference", times[0], times[2]);
     // Against one microsecond.
-    bench::compare_times("mailbox_restart", times[3], 1000.0);
+    bench::compare_times("mailbox_restart", bench::median(times[3]), 1000.0);
     bench::compare_times("mailbox_restart_reference", times[3], times[2]);
     return 0;
 }

@@ -2,7 +2,7 @@
 
 use super::layout::{ALIGN, CAPACITY, Words};
 use crate::sync::atomic::Ordering;
-use crate::sync::{RawWord64, SharedWord64, Word64};
+use crate::sync::{RawWord64, SharedWord64, Word64, prefetch_to_read};
 use core::ptr;
 
 /// Keeps the compiler from what it knows of a variable that goes round a loop: of several that go in step it would make more,
@@ -263,21 +263,4 @@ pub fn prefetch_lines_to_write(address: *mut u64) {
     for line in 0..3 {
         prefetch_to_write(address.wrapping_add(line * SLOT_WORDS));
     }
-}
-
-/// Asks for a line to read.
-#[inline(always)]
-fn prefetch_to_read(address: *mut u64) {
-    #[cfg(all(target_arch = "x86_64", not(miri)))]
-    // SAFETY: as for `prefetch_to_write`.
-    unsafe {
-        core::arch::x86_64::_mm_prefetch::<{ core::arch::x86_64::_MM_HINT_T0 }>(address.cast());
-    }
-    #[cfg(all(target_arch = "aarch64", not(miri)))]
-    // SAFETY: as above.
-    unsafe {
-        core::arch::asm!("prfm pldl1keep, [{}]", in(reg) address, options(readonly, nostack, preserves_flags));
-    }
-    #[cfg(any(miri, not(any(target_arch = "x86_64", target_arch = "aarch64"))))]
-    let _ = address;
 }

@@ -115,6 +115,8 @@ pub struct AddressMap {
     writer: ColdMutex<Writer>,
 }
 
+/// Lookups of a batch that are under way at once.
+const GROUP: usize = 8;
 /// Log2 of the buckets that a table starts with.
 const INITIAL_TABLE_BITS: u32 = 6;
 /// Log2 of the records in the first chunk of a record store.
@@ -167,10 +169,21 @@ impl AddressMap {
         }
     }
 
-    /// [`resolve`](Self::resolve) of each of `devs` into the same place of `out`, as far as both reach.
-    pub fn resolve_many(&self, devs: &[u64], out: &mut [Option<Resolved>]) {
-        for (dev, out) in devs.iter().zip(out) {
-            *out = self.resolve(*dev);
+    /// [`resolve`](Self::resolve) of each of `devs`, whose number `visit` gets with the answer.
+    #[inline]
+    pub fn resolve_each(&self, devs: &[u64], mut visit: impl FnMut(usize, Option<Resolved>)) {
+        if let [dev] = devs {
+            return visit(0, self.resolve(*dev));
+        }
+        for (group, devs) in devs.chunks(GROUP).enumerate() {
+            // The lines of all are on their way while the first is looked for.
+            for dev in devs {
+                self.exact.prefetch(*dev);
+                self.ranges.prefetch(*dev);
+            }
+            for (place, dev) in devs.iter().enumerate() {
+                visit(group * GROUP + place, self.resolve(*dev));
+            }
         }
     }
 

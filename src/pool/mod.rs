@@ -229,6 +229,15 @@ impl Pool {
         self.map().resolve(dev)
     }
 
+    /// [`resolve`](Self::resolve) of each of `devs`, whose number `visit` gets with the answer. Lock-free, any thread.
+    pub fn resolve_each(&self, devs: &[u64], mut visit: impl FnMut(usize, Option<Resolved>)) {
+        if self.config.untracked {
+            devs.iter().enumerate().for_each(|(index, dev)| visit(index, self.resolve(*dev)));
+        } else {
+            self.map().resolve_each(devs, visit);
+        }
+    }
+
     /// Whether `size` bytes at a known address are inside its block, as far as the pool can tell. Lock-free, any thread.
     pub(crate) fn is_inside(&self, dev: u64, size: usize) -> bool {
         self.map().rest_of_range(dev).is_none_or(|rest| size as u64 <= rest)

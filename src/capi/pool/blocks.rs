@@ -131,9 +131,8 @@ pub unsafe extern "C" fn lanepipe_pool_resolve(
     hot("lanepipe_pool_resolve", pool, |pool| {
         check_array(resolved, count)?;
         // SAFETY: the caller's contract.
-        let dev = unsafe { array(dev, count)? };
-        for (index, dev) in dev.iter().enumerate() {
-            let found = pool.resolve(*dev as u64);
+        let dev = unsafe { array(dev.cast::<u64>(), count)? };
+        pool.resolve_each(dev, |index, found| {
             let answer = lanepipe_resolved_t {
                 host: found.map_or(0, |found| found.host) as *mut c_void,
                 id: found.map_or(0, |found| found.id),
@@ -141,7 +140,7 @@ pub unsafe extern "C" fn lanepipe_pool_resolve(
             };
             // SAFETY: the caller vouches for `count` elements.
             unsafe { resolved.add(index).write(answer) };
-        }
+        });
         Ok(())
     })
 }

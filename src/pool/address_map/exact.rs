@@ -40,6 +40,12 @@ impl ExactIndex {
         Ok((Self { table, null: AtomicPtr::new(ptr::null_mut()), records }, writer))
     }
 
+    /// Says that the caller is about to look for `dev`.
+    #[inline(always)]
+    pub(super) fn prefetch(&self, dev: u64) {
+        self.table.read().prefetch(dev);
+    }
+
     #[inline(always)]
     pub(super) fn find(&self, dev: u64) -> Option<Resolved> {
         let record = if dev != EMPTY {

@@ -177,6 +177,15 @@ impl RangeIndex {
         }
     }
 
+    /// Says that the caller is about to look for `dev`: the class of the smallest ranges stands for all, since most maps
+    /// have one.
+    #[inline(always)]
+    pub(super) fn prefetch(&self, dev: u64) {
+        // Relaxed: a hint. Without any class the shift is masked, and the bucket is as good as any.
+        let class = self.classes.load(Ordering::Relaxed).trailing_zeros() & 63;
+        self.table.read().prefetch(key_of(dev >> class, class));
+    }
+
     /// The newest live range that contains `dev`.
     #[inline(always)]
     pub(super) fn find(&self, dev: u64) -> Option<&Body> {

@@ -3,6 +3,7 @@
 use super::{M1, M2, M3, M4};
 use crate::status::Status;
 use crate::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+use crate::sync::prefetch_to_read;
 use core::marker::PhantomData;
 use core::ptr;
 use std::alloc::Layout;
@@ -190,6 +191,13 @@ pub(super) struct Reader<'a, V> {
 }
 
 impl<V> Reader<'_, V> {
+    /// Says that the caller is about to look for `key`.
+    #[inline(always)]
+    pub(super) fn prefetch(&self, key: u64) {
+        // SAFETY: a hash shifted down to log2 of the number of buckets is below it.
+        prefetch_to_read(ptr::from_ref(unsafe { self.view.bucket(self.view.home(key)) }));
+    }
+
     /// Value of `key`; null if there is none.
     #[inline(always)]
     pub(super) fn find(&self, key: u64) -> *mut V {

@@ -130,9 +130,12 @@ fn run(map: &AddressMap, ops: &[Op]) {
     }
     let edges: Vec<u64> = reference.edges().into_iter().collect();
     edges.iter().for_each(|dev| compare(map, &reference, *dev));
-    let mut many = vec![None; edges.len()];
-    map.resolve_many(&edges, &mut many);
-    assert!(edges.iter().zip(&many).all(|(dev, many)| *many == reference.resolve(*dev)));
+    let mut visited = 0;
+    map.resolve_each(&edges, |index, found| {
+        assert_eq!((index, found), (visited, reference.resolve(edges[index])));
+        visited += 1;
+    });
+    assert_eq!(visited, edges.len());
 
     let expected: Vec<u64> = reference.bases().into_iter().collect();
     let mut bases = Vec::new();
