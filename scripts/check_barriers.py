@@ -11,6 +11,9 @@ Of each function in STEPS the listing is reduced to what the order of memory acc
 
 A step is a piece of that, as a regular expression over these words; a function has it as often as its row says. An access
 that moved across its barrier, or a barrier that is missing or of another kind, leaves no match.
+
+B11 and B12 are the scheduler's, around its registers. What the library has to do with them stands here: the barrier behind a
+core's head (B10), and the one behind the id of a staging slot.
 """
 
 import argparse
@@ -31,8 +34,15 @@ STEPS = [
     ("B4, B5: count, wmb, pointer and seq, wmb", "lanepipe_dep_gen_init", "release store wmb store store wmb", 2),
     ("B1, B3: tail, rmb, slot, rmb, head", "lanepipe::device::swimlane::aicore::rotate",
      "acquire rmb load rmb release", 1),
+    ("B6: losses, count, wmb", "lanepipe::device::engine::Engine<M,C>::give_up",
+     "^(load )*store (load )*store store wmb$", 1),
+    ("B7: pointer and seq, wmb, tail", "lanepipe::device::pmu::Pmu<lanepipe::layout::runtime::arch::A2a3>::record_task",
+     "acquire rmb (load )*store store wmb (load |store )*acquire rmb", 1),
+    ("B9, B2: payloads, wmb, entry, wmb, tail", "lanepipe::device::args_dump::ArgsDump<A>::arg_record",
+     "load store wmb (load )*store store store wmb release", 3),
     ("B10: count, wmb, pointer, wmb, seq, wmb", "lanepipe::device::swimlane::aicore::rotate",
      "store wmb store wmb release wmb", 1),
+    ("id of a staging slot, rmb", "lanepipe_pmu_complete_record", "^(load )*acquire rmb", 1),
 ]
 BARRIERS = {"ld": "rmb", "st": "wmb"}
 

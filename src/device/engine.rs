@@ -166,7 +166,6 @@ impl<'a, M: Module, C: Clock> Engine<'a, M, C> {
         match self.enqueue_within(spent, address, seq) {
             Err(reason) => {
                 self.give_up(state, address, reason);
-                wmb();
                 return Switched::Kept(reason);
             }
             Ok(gate) => self.note_gate(state, gate),
@@ -196,6 +195,8 @@ impl<'a, M: Module, C: Clock> Engine<'a, M, C> {
         self.module.account_dropped(state, count);
         self.module.on_enqueue_failed(state, full, reason);
         self.module.set_count(full, 0);
+        // The host's look after the run: what is counted as lost is not found in the buffer, too.
+        wmb();
     }
 
     /// Tells the module of a gate that a publication did not pass in time.

@@ -75,6 +75,7 @@ impl<A: Arch> Form for DumpForm<A> {
     const SATURATES: bool = true;
 
     /// Raises the watermark of published payloads, before the entry is there: a host that has seen the entry has seen it.
+    #[inline(always)]
     fn before_entry(lane: &mut Lane<'_, Self>, buffer: u64) {
         let records = lane.count(buffer).min(CAPACITY);
         let has_payload = |index: &u32| {
