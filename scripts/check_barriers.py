@@ -23,9 +23,11 @@ import sys
 
 # Barrier of the contract (device engine, 2.5), function, step, how often: twice where both architectures are inlined.
 STEPS = [
-    ("B2: entry, wmb, tail", "lanepipe::device::swimlane::aicore::enqueue", "store store store store wmb release", 1),
+    ("B2: entry, wmb, tail", "lanepipe::device::swimlane::aicore::publish_deferred",
+     "store store store store wmb release", 1),
     ("B2: wmb, tail", "lanepipe_device_ready_commit", "wmb release", 1),
-    ("B8: tail, freeze, rmb", "lanepipe::device::swimlane::aicore::enqueue", "release (load )*acquire rmb", 1),
+    ("B8: tail, freeze, rmb", "lanepipe::device::swimlane::aicore::publish_deferred",
+     "release (load |store )*acquire rmb", 1),
     ("B8: freeze, rmb", "lanepipe_device_push_gate", "acquire rmb", 1),
     ("B8: signal, freeze, rmb", "lanepipe_device_release", "acquire acquire rmb", 1),
     ("B1: tail, rmb", "lanepipe_device_free_look", "acquire rmb", 1),

@@ -212,6 +212,34 @@ TEST_F(Swimlane, ACoreWithoutABuffer) {
     EXPECT_EQ(region->aicore[1].head.total_record_count, AicoreBuffer::kCapacity + 2);
 }
 
+// W14: what a flush could not hand over is counted as lost, and handed over by the next that finds room.
+TEST_F(Swimlane, AFlushInVainIsRepeated) {
+    const uint64_t only = aicore_buffers.give(region->aicore[1].free_queue);
+    begin();
+    ASSERT_STATUS(LANEPIPE_OK, run(1));
+    ASSERT_STATUS(LANEPIPE_OK, run(2));
+    region->header.queue_heads[2] = 1;
+    uint32_t published = 9;
+    uint32_t lost = 9;
+    for (const uint32_t newly : {2u, 0u}) {
+        EXPECT_STATUS(LANEPIPE_DROPPED, lanepipe_swimlane_flush_core(&swimlane, &thread, &core, &published, &lost));
+        EXPECT_EQ(published, 0u);
+        EXPECT_EQ(lost, newly);
+        EXPECT_EQ(region->aicore[1].head.dropped_record_count, 2u);
+        EXPECT_EQ(region->aicore[1].head.current_buf_ptr, 0u);
+        EXPECT_EQ(thread.losses.no_room, 2u);
+    }
+    region->header.queue_heads[2] = 0;
+    EXPECT_STATUS(LANEPIPE_OK, lanepipe_swimlane_flush_core(&swimlane, &thread, &core, &published, &lost));
+    EXPECT_EQ(published, 2u);
+    EXPECT_EQ(lost, 0u);
+    expect_swimlane_entry(take(region->header, 2).at(0), Kind::kAicoreTask, 1, only, 0);
+    EXPECT_EQ(buffer_at<AicoreBuffer>(only).count, 2u);
+    EXPECT_EQ(region->aicore[1].head.dropped_record_count, 0u);
+    EXPECT_EQ(thread.losses.no_room, 0u);
+    EXPECT_STATUS(LANEPIPE_EMPTY, lanepipe_swimlane_flush_core(&swimlane, &thread, &core, &published, &lost));
+}
+
 TEST_F(Swimlane, CoreAssignments) {
     begin();
     const int32_t cores[] = {1, -1, PLATFORM_MAX_CORES};

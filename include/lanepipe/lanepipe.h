@@ -1594,7 +1594,7 @@ typedef struct lanepipe_swimlane_core_t {
     // Not for the caller.
     uint32_t reserved;
     // Not for the caller.
-    uint64_t words[11];
+    uint64_t words[14];
 } lanepipe_swimlane_core_t;
 
 // Completes the task whose slot state is at `slot`. 0, or an error code, after which the task stays. `*stream_done` is 0
@@ -3550,7 +3550,9 @@ lanepipe_status_t lanepipe_swimlane_on_aicore_ack(struct lanepipe_swimlane_t *sw
 
 // Hands all that the core recorded to the host: `published` and `lost` (each may be null) records of it. `LANEPIPE_OK` if any was
 // published and none lost, `LANEPIPE_DROPPED` if any was counted as lost, `LANEPIPE_EMPTY` for none at all; the counts are written in
-// each of the three. `LANEPIPE_CLOSED` while off, `LANEPIPE_E_INVALID` without such a core. The core's control thread, after the
+// each of the three. A buffer that finds no room is counted as lost and kept: a further call hands it over if there is room then,
+// takes it out of the count of lost records and adds it to `published`; until then it returns `LANEPIPE_DROPPED`.
+// `LANEPIPE_CLOSED` while off, `LANEPIPE_E_INVALID` without such a core. The core's control thread, after the
 // core acknowledged its exit: nothing else proves that the last record is in place. Blocks for up to the budget per buffer.
 //
 // # Safety

@@ -237,14 +237,25 @@ pub struct Losses {
 }
 
 impl Losses {
-    /// Counts the records of a buffer that was not published.
-    pub(super) fn unpublished(&mut self, reason: Refused, count: u32) {
-        let counter = match reason {
+    /// Where the records of a buffer that was not published are counted.
+    fn of_unpublished(&mut self, reason: Refused) -> &mut u32 {
+        match reason {
             Refused::TimedOut => &mut self.no_room,
             Refused::HostGone => &mut self.host_gone,
             Refused::NoHeader | Refused::BadIndex | Refused::NoQueue => &mut self.no_queue,
-        };
+        }
+    }
+
+    /// Counts the records of a buffer that was not published.
+    pub(super) fn unpublished(&mut self, reason: Refused, count: u32) {
+        let counter = self.of_unpublished(reason);
         *counter = counter.wrapping_add(count);
+    }
+
+    /// Takes the records back of a buffer that is published after all.
+    pub(super) fn published_late(&mut self, reason: Refused, count: u32) {
+        let counter = self.of_unpublished(reason);
+        *counter = counter.wrapping_sub(count);
     }
 }
 

@@ -121,6 +121,12 @@ impl Host {
         heads.store32((tails.load32() + 1) % F::HEADER.ready_size);
     }
 
+    /// Makes it empty again, whatever is in it.
+    pub(super) fn empty_ready<F: Form>(self, thread: usize) {
+        let (heads, tails) = (self.at(F::HEADER.heads + thread * 4), self.at(F::HEADER.tails + thread * 4));
+        heads.store32(tails.load32());
+    }
+
     /// The gates' words, as the block has them.
     pub(super) fn gates<F: Form>(self) -> [At; 4] {
         let gates = self.at(F::HEADER.gates);

@@ -13,6 +13,9 @@
 //! A rotation that finds no buffer within the budget lets go of the old one all the same: the head names none, the gate's
 //! acknowledgement frees the old buffer for the host, and each dispatch looks again. What the core cannot record meanwhile is
 //! counted as lost at the flush: dispatches less published records.
+//!
+//! A buffer that the flush cannot publish is counted as lost and stays deferred. Whatever publishes it later, another flush for
+//! instance, takes its records out of the count again.
 
 use super::super::engine::Engine;
 use super::super::lane::{At, Lane, Thread};
@@ -31,6 +34,9 @@ use core::mem::offset_of;
 /// Deferred buffers of a core: a rotation waits until one of them was published.
 pub const DEFERRED: usize = 3;
 
+/// Places for them: a flush in vain leaves the active one, too.
+const PLACES: usize = DEFERRED + 1;
+
 #[repr(C)]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Deferred {
@@ -38,6 +44,29 @@ struct Deferred {
     seq: u32,
     gate: u32,
     records: u32,
+    /// Why a flush counted its records as lost, as [`Deferred::give_up`] notes it; 0: none has.
+    lost: u32,
+}
+
+impl Deferred {
+    const NONE: Self = Self { address: 0, seq: 0, gate: 0, records: 0, lost: 0 };
+
+    fn give_up(&mut self, reason: Refused) {
+        self.lost = match reason {
+            Refused::TimedOut => 1,
+            Refused::HostGone => 2,
+            Refused::NoHeader | Refused::BadIndex | Refused::NoQueue => 3,
+        };
+    }
+
+    fn given_up(&self) -> Option<Refused> {
+        match self.lost {
+            0 => None,
+            1 => Some(Refused::TimedOut),
+            2 => Some(Refused::HostGone),
+            _ => Some(Refused::NoQueue),
+        }
+    }
 }
 
 /// A core's stream as its control thread keeps it. Made anew for each run, by [`Core::new`].
@@ -52,18 +81,18 @@ pub struct Core {
     before_active: u32,
     /// Dispatches that are accounted for: published, or counted as lost.
     settled: u32,
-    deferred: [Deferred; DEFERRED],
+    deferred: [Deferred; PLACES],
     deferred_count: usize,
 }
 
 impl Core {
     /// Core `index` at the beginning of a run.
     pub const fn new(index: i32) -> Self {
-        let none = Deferred { address: 0, seq: 0, gate: 0, records: 0 };
-        Self { index, dispatches: 0, before_active: 0, settled: 0, deferred: [none; DEFERRED], deferred_count: 0 }
+        let deferred = [Deferred::NONE; PLACES];
+        Self { index, dispatches: 0, before_active: 0, settled: 0, deferred, deferred_count: 0 }
     }
 
-    /// Buffers that wait for their gate.
+    /// Buffers that wait for their gate, or that could not be published.
     pub fn deferred(&self) -> usize {
         self.deferred_count
     }
@@ -85,7 +114,7 @@ pub enum Dispatched {
 /// What a flush of a core's stream did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct CoreFlushed {
-    /// Records that were published by it.
+    /// Records that were published by it, with those that an earlier flush had counted as lost.
     pub published: u32,
     /// Records of this run that are lost and were counted as such by it.
     pub lost: u32,
@@ -209,40 +238,38 @@ impl<A: SwimlaneArch> Swimlane<A> {
 
     /// Hands all that the core recorded to the host, the active buffer with as many records as tasks were dispatched into it.
     /// Nothing is active afterwards unless nothing was dispatched into it. After the core's last acknowledgement, that of the
-    /// exit: nothing else proves that the last record is in place. `None` while off, or without such a core.
+    /// exit: nothing else proves that the last record is in place. What cannot be handed over is counted as lost and stays
+    /// deferred. `None` while off, or without such a core.
     pub fn flush_core(&self, thread: &mut Thread, clock: &mut impl Clock, core: &mut Core) -> Option<CoreFlushed> {
         let mut lane = self.core_lane(thread, core.index)?;
         let state = lane.state;
-        let before = core.settled;
-        let mut told = 0;
-        if let Err(reason) = publish_deferred(&mut lane, clock, core, DEFERRED) {
-            // They will not be offered again.
-            told = core.deferred_count as u32 * CAPACITY;
-            lane.thread.losses.unpublished(reason, told);
-        }
-        core.deferred_count = 0;
-        let address = lane.current(state);
+        let (address, seq) = (lane.current(state), lane.seq(state));
         let records = core.dispatches.wrapping_sub(core.before_active).min(CAPACITY);
-        if address != 0 && records != 0 {
-            reset_count(address, records);
-            wmb();
-            let seq = lane.seq(state);
-            match enqueue(&mut lane, clock, address, seq) {
-                Ok(()) => core.settled = core.settled.wrapping_add(records),
-                Err(reason) => {
-                    told += records;
-                    lane.thread.losses.unpublished(reason, records);
-                }
-            }
+        let is_used = address != 0 && records != 0;
+        if is_used && let Some(place) = core.deferred.get_mut(core.deferred_count) {
+            // It waits for no event; one that has this gate does no harm.
+            *place = Deferred { address, seq, records, ..Deferred::NONE };
+            core.deferred_count += 1;
+        }
+        let (published, outcome) = publish_deferred(&mut lane, clock, core, PLACES);
+        if is_used {
             head_of(state).publish(0, seq.wrapping_add(1));
             core.before_active = core.dispatches;
         }
-        let published = core.settled.wrapping_sub(before);
         let pending = if lane.current(state) != 0 { core.dispatches.wrapping_sub(core.before_active) } else { 0 };
         let lost = core.dispatches.wrapping_sub(pending).wrapping_sub(core.settled);
         if lost != 0 {
+            let mut kept: u32 = 0;
+            if let Err(reason) = outcome {
+                let waiting = core.deferred.iter_mut().take(core.deferred_count);
+                for deferred in waiting.filter(|deferred| deferred.given_up().is_none()) {
+                    deferred.give_up(reason);
+                    kept = kept.wrapping_add(deferred.records);
+                }
+                lane.thread.losses.unpublished(reason, kept);
+            }
             lane.account_dropped(state, lost);
-            lane.thread.losses.no_buffer = lane.thread.losses.no_buffer.wrapping_add(lost.wrapping_sub(told));
+            lane.thread.losses.no_buffer = lane.thread.losses.no_buffer.wrapping_add(lost.wrapping_sub(kept));
             core.settled = core.settled.wrapping_add(lost);
             wmb();
         }
@@ -250,14 +277,14 @@ impl<A: SwimlaneArch> Swimlane<A> {
     }
 }
 
-/// Publishes the first `count` deferred buffers in their order; stops at the first that cannot be.
+/// Publishes the first `count` deferred buffers in their order; stops at the first that cannot be. How many records that were.
 fn publish_deferred<A: SwimlaneArch>(
     lane: &mut Lane<'_, TaskPool<A, 3>>,
     clock: &mut impl Clock,
     core: &mut Core,
     count: usize,
-) -> Result<(), Refused> {
-    let (mut done, mut outcome) = (0, Ok(()));
+) -> (u32, Result<(), Refused>) {
+    let (mut done, mut published, mut outcome) = (0, 0u32, Ok(()));
     for deferred in core.deferred.iter().take(count.min(core.deferred_count)) {
         reset_count(deferred.address, deferred.records);
         wmb();
@@ -265,12 +292,20 @@ fn publish_deferred<A: SwimlaneArch>(
         if outcome.is_err() {
             break;
         }
-        core.settled = core.settled.wrapping_add(deferred.records);
+        match deferred.given_up() {
+            None => core.settled = core.settled.wrapping_add(deferred.records),
+            Some(reason) => {
+                lane.account_dropped(lane.state, deferred.records.wrapping_neg());
+                lane.thread.losses.published_late(reason, deferred.records);
+                wmb();
+            }
+        }
+        published = published.wrapping_add(deferred.records);
         done += 1;
     }
-    core.deferred.rotate_left(done.min(DEFERRED));
+    core.deferred.rotate_left(done.min(PLACES));
     core.deferred_count -= done;
-    outcome
+    (published, outcome)
 }
 
 /// Publishes a buffer; a gate that does not open in time is noted.
@@ -298,8 +333,8 @@ fn rotate<A: SwimlaneArch>(
     let state = lane.state;
     let (old, seq) = (lane.current(state), lane.seq(state));
     // The tasks of earlier gates are long through; the host may need these buffers to have one for this core.
-    let _ = publish_deferred(lane, clock, core, DEFERRED);
-    if core.deferred_count == DEFERRED {
+    let _ = publish_deferred(lane, clock, core, PLACES);
+    if core.deferred_count >= DEFERRED {
         return Dispatched::NoBuffer;
     }
     let mut address = 0;
@@ -318,7 +353,7 @@ fn rotate<A: SwimlaneArch>(
     }
     if old != 0 {
         if let Some(place) = core.deferred.get_mut(core.deferred_count) {
-            *place = Deferred { address: old, seq, gate, records: CAPACITY };
+            *place = Deferred { address: old, seq, gate, records: CAPACITY, lost: 0 };
             core.deferred_count += 1;
         }
     } else if address == 0 {

@@ -15,7 +15,7 @@ pub struct lanepipe_swimlane_core_t {
     /// Not for the caller.
     pub reserved: u32,
     /// Not for the caller.
-    pub words: [u64; 11],
+    pub words: [u64; 14],
 }
 
 const _: () = {
@@ -102,7 +102,9 @@ pub unsafe extern "C" fn lanepipe_swimlane_on_aicore_ack(
 
 /// Hands all that the core recorded to the host: `published` and `lost` (each may be null) records of it. `LANEPIPE_OK` if any was
 /// published and none lost, `LANEPIPE_DROPPED` if any was counted as lost, `LANEPIPE_EMPTY` for none at all; the counts are written in
-/// each of the three. `LANEPIPE_CLOSED` while off, `LANEPIPE_E_INVALID` without such a core. The core's control thread, after the
+/// each of the three. A buffer that finds no room is counted as lost and kept: a further call hands it over if there is room then,
+/// takes it out of the count of lost records and adds it to `published`; until then it returns `LANEPIPE_DROPPED`.
+/// `LANEPIPE_CLOSED` while off, `LANEPIPE_E_INVALID` without such a core. The core's control thread, after the
 /// core acknowledged its exit: nothing else proves that the last record is in place. Blocks for up to the budget per buffer.
 ///
 /// # Safety
@@ -128,9 +130,9 @@ pub unsafe extern "C" fn lanepipe_swimlane_flush_core(
                     place.write_unaligned(count);
                 }
             }
-            Ok(match (counts.published, counts.lost) {
-                (0, 0) => Status::LANEPIPE_EMPTY,
-                (_, 0) => Status::LANEPIPE_OK,
+            Ok(match (counts.published, counts.lost, core.deferred()) {
+                (0, 0, 0) => Status::LANEPIPE_EMPTY,
+                (_, 0, 0) => Status::LANEPIPE_OK,
                 _ => Status::LANEPIPE_DROPPED,
             })
         })
