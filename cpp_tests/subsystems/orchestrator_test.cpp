@@ -87,6 +87,7 @@ TEST_F(DepGen, NothingIsGiven) {
     submit.tensor_count = 40;
     submit.dep_count = 9;
     ASSERT_STATUS(LANEPIPE_OK, record());
+    EXPECT_EQ(thread.losses.truncated, 1u);
     const auto &stored = buffer_at<DepGenBuffer>(buffer);
     EXPECT_EQ(field<uint16_t>(stored.records[0], 12), 0u);
     EXPECT_EQ(field<int32_t>(stored.records[0], 560), -1);

@@ -41,7 +41,8 @@ class Swimlane : public testing::Test {
         uint64_t record = 1;
         const lanepipe_status_t reserved = lanepipe_swimlane_aicore_reserve(&aicore, table[1], &record);
         EXPECT_EQ(reserved == LANEPIPE_OK, record != 0);
-        EXPECT_STATUS(LANEPIPE_OK, lanepipe_swimlane_on_aicore_ack(&swimlane, &thread, &core, id));
+        const lanepipe_status_t known = dispatched == LANEPIPE_E_INVALID ? LANEPIPE_E_INVALID : LANEPIPE_OK;
+        EXPECT_STATUS(known, lanepipe_swimlane_on_aicore_ack(&swimlane, &thread, &core, id));
         EXPECT_STATUS(reserved, lanepipe_swimlane_aicore_commit(record, 1000 + id, id, 10, 15, 20 + id));
         return dispatched;
     }
@@ -210,6 +211,22 @@ TEST_F(Swimlane, ACoreWithoutABuffer) {
     EXPECT_EQ(thread.losses.no_buffer, 2u);
     EXPECT_EQ(region->aicore[1].head.dropped_record_count, 2u);
     EXPECT_EQ(region->aicore[1].head.total_record_count, AicoreBuffer::kCapacity + 2);
+}
+
+// A buffer that finds no room at its gate is told, and waits on.
+TEST_F(Swimlane, ABufferWaitsOn) {
+    aicore_buffers.give(region->aicore[1].free_queue);
+    aicore_buffers.give(region->aicore[1].free_queue);
+    begin();
+    for (uint32_t id = 1; id <= AicoreBuffer::kCapacity; ++id)
+        ASSERT_STATUS(LANEPIPE_OK, run(id));
+    ASSERT_STATUS(LANEPIPE_OK, lanepipe_swimlane_on_aicore_dispatch(&swimlane, &thread, &core, 5000));
+    region->header.queue_heads[2] = 1;
+    EXPECT_STATUS(LANEPIPE_FULL, lanepipe_swimlane_on_aicore_ack(&swimlane, &thread, &core, 5000));
+    region->header.queue_heads[2] = 0;
+    EXPECT_STATUS(LANEPIPE_OK, lanepipe_swimlane_on_aicore_ack(&swimlane, &thread, &core, 5000));
+    EXPECT_EQ(take(region->header, 2).size(), 1u);
+    EXPECT_EQ(thread.lost(), 0u);
 }
 
 // W14: what a flush could not hand over is counted as lost, and handed over by the next that finds room.

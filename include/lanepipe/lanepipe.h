@@ -3042,7 +3042,7 @@ lanepipe_status_t lanepipe_dep_gen_init(struct lanepipe_dep_gen_t *dep_gen,
 lanepipe_status_t lanepipe_dep_gen_finalize(struct lanepipe_dep_gen_t *dep_gen);
 
 // Records a submit. `LANEPIPE_DROPPED`: counted as lost, because there is no buffer or the thread has no index yet (losses
-// `refused`). One with more dependencies than a buffer holds is shortened (losses `truncated`). `LANEPIPE_CLOSED`: off,
+// `refused`). One with more dependencies than a buffer holds, or more than 32 tensors, is shortened (losses `truncated`). `LANEPIPE_CLOSED`: off,
 // nothing was counted. `LANEPIPE_E_INVALID`: unknown flags, or `reserved` is not 0. The orchestrator; blocks for up to the
 // budget per wait, and only when a buffer is full or missing.
 //
@@ -3537,8 +3537,9 @@ lanepipe_status_t lanepipe_swimlane_on_aicore_dispatch(struct lanepipe_swimlane_
                                                        struct lanepipe_swimlane_core_t *core,
                                                        uint32_t reg_task_id);
 
-// The core acknowledged or finished a task: publishes the buffers that waited for it. `LANEPIPE_CLOSED` while off. After every
-// event of the core. Its control thread; blocks for up to the budget, and only if a buffer waited.
+// The core acknowledged or finished a task: publishes the buffers that waited for it. `LANEPIPE_FULL`: one found no room and waits
+// on, nothing is lost. `LANEPIPE_CLOSED` while off, `LANEPIPE_E_INVALID` without such a core. After every event of the core. Its
+// control thread; blocks for up to the budget, and only if a buffer waited.
 //
 // # Safety
 //

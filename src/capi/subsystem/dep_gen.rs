@@ -71,12 +71,14 @@ const _: () = {
 ///
 /// What `submit` names is as described.
 unsafe fn described<'a>(submit: &'a lanepipe_dep_gen_submit_t) -> Result<Submit<'a>, Status> {
-    const NO_TENSORS: &[Tensor<'static>; TENSORS] = &[None; TENSORS];
+    // One more than a record holds tells that there are too many.
+    const MOST: usize = TENSORS + 1;
+    const NO_TENSORS: &[Tensor<'static>; MOST] = &[None; MOST];
     let known = LANEPIPE_DEP_GEN_MANUAL_SCOPE | LANEPIPE_DEP_GEN_EARLY_DISPATCH;
     if submit.flags & !known != 0 || submit.reserved != 0 {
         return Err(Status::LANEPIPE_E_INVALID);
     }
-    let count = usize::try_from(submit.tensor_count).unwrap_or(0).min(TENSORS);
+    let count = usize::try_from(submit.tensor_count).unwrap_or(0).min(MOST);
     let tensors = if submit.tensors.is_null() {
         NO_TENSORS.get(..count).unwrap_or(&[])
     } else {
@@ -162,7 +164,7 @@ unsafe fn with_orchestrator(
 }
 
 /// Records a submit. `LANEPIPE_DROPPED`: counted as lost, because there is no buffer or the thread has no index yet (losses
-/// `refused`). One with more dependencies than a buffer holds is shortened (losses `truncated`). `LANEPIPE_CLOSED`: off,
+/// `refused`). One with more dependencies than a buffer holds, or more than 32 tensors, is shortened (losses `truncated`). `LANEPIPE_CLOSED`: off,
 /// nothing was counted. `LANEPIPE_E_INVALID`: unknown flags, or `reserved` is not 0. The orchestrator; blocks for up to the
 /// budget per wait, and only when a buffer is full or missing.
 ///

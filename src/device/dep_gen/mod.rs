@@ -82,7 +82,7 @@ pub enum Outcome {
     Ignored,
     /// All of it is recorded.
     Written,
-    /// Recorded with as many dependencies as a buffer holds.
+    /// Recorded with as many dependencies as a buffer holds, and as many tensors as a record does.
     Truncated,
     /// Counted as lost: there is no buffer.
     Dropped,
@@ -156,7 +156,6 @@ impl<A: Arch> DepGen<A> {
         let (slots, deps) = if wanted <= room {
             (wanted, submit.deps)
         } else {
-            lane.thread.losses.truncated = lane.thread.losses.truncated.wrapping_add(1);
             let kept = BASE + (room as usize - 1) * OVERFLOW;
             (room, submit.deps.get(..kept).unwrap_or(submit.deps))
         };
@@ -173,7 +172,11 @@ impl<A: Arch> DepGen<A> {
         wmb();
         lane.set_count(buffer, end);
         wmb();
-        if slots == wanted { Outcome::Written } else { Outcome::Truncated }
+        if slots == wanted && submit.tensors.len() <= TENSORS {
+            return Outcome::Written;
+        }
+        lane.thread.losses.truncated = lane.thread.losses.truncated.wrapping_add(1);
+        Outcome::Truncated
     }
 
     /// Hands what is recorded to the host. `None` while off.

@@ -2,7 +2,7 @@
 
 use super::{DepGen, DepGenForm, Outcome, Submit, records_needed_for};
 use crate::device::engine::Flushed;
-use crate::device::lane::At;
+use crate::device::lane::{At, Losses};
 use crate::device::rig::{Entry, Single, TestClock, active, books, count, record};
 use crate::device::wait::GateOutcome;
 use crate::layout::runtime::common::{DepGenBufferState, DepGenOverflowRecord, DepGenRecord};
@@ -78,8 +78,11 @@ fn base_slot() {
     assert_eq!(slot.tensors[2], [2; 128]);
     // Step 9: more tensors than a slot has; null kernels.
     let many = [None; 40];
-    dep_gen
-        .record_submit(&mut clock, &Submit { tensors: &many, arg_types: Some(&[3; 40]), block_num: 9, ..submit(&[]) });
+    let too_many = Submit { tensors: &many, arg_types: Some(&[3; 40]), block_num: 9, ..submit(&[]) };
+    assert_eq!(dep_gen.record_submit(&mut clock, &too_many), Outcome::Truncated);
+    let most = Submit { tensors: &many[..32], ..too_many };
+    assert_eq!(dep_gen.record_submit(&mut clock, &most), Outcome::Written);
+    assert_eq!(dep_gen.thread.losses, Losses { truncated: 1, ..Losses::default() });
     let slot: DepGenRecord = record::<Form, _>(buffer, 1);
     assert_eq!((slot.tensor_count, slot.kernel_id, slot.block_num, slot.flags), (32, [-1; 3], 9, 0));
     assert_eq!(slot.kernel_id[0], -1);

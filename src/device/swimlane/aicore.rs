@@ -111,6 +111,17 @@ pub enum Dispatched {
     NoBuffer,
 }
 
+/// What an acknowledgement did to the core's deferred buffers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Acknowledged {
+    /// Off, or there is no such core.
+    Ignored,
+    /// None waits for it any more.
+    Through,
+    /// Some could not be published, and wait on. Nothing is lost.
+    Kept,
+}
+
 /// What a flush of a core's stream did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct CoreFlushed {
@@ -228,12 +239,22 @@ impl<A: SwimlaneArch> Swimlane<A> {
 
     /// The core acknowledged or finished a task: publishes the buffers whose gate it is. After every event of the core; does
     /// not depend on the level.
-    pub fn on_aicore_ack(&self, thread: &mut Thread, clock: &mut impl Clock, core: &mut Core, reg_task_id: u32) {
+    pub fn on_aicore_ack(
+        &self,
+        thread: &mut Thread,
+        clock: &mut impl Clock,
+        core: &mut Core,
+        reg_task_id: u32,
+    ) -> Acknowledged {
+        let Some(mut lane) = self.core_lane(thread, core.index) else { return Acknowledged::Ignored };
         let waiting = core.deferred.get(..core.deferred_count).unwrap_or(&[]);
-        let Some(last) = waiting.iter().rposition(|deferred| deferred.gate == reg_task_id) else { return };
-        let Some(mut lane) = self.core_lane(thread, core.index) else { return };
-        // What could not be published stays deferred.
-        let _ = publish_deferred(&mut lane, clock, core, last + 1);
+        let Some(last) = waiting.iter().rposition(|deferred| deferred.gate == reg_task_id) else {
+            return Acknowledged::Through;
+        };
+        match publish_deferred(&mut lane, clock, core, last + 1) {
+            (_, Ok(())) => Acknowledged::Through,
+            (_, Err(_)) => Acknowledged::Kept,
+        }
     }
 
     /// Hands all that the core recorded to the host, the active buffer with as many records as tasks were dispatched into it.

@@ -3,7 +3,7 @@
 use super::super::{Caller, Of, done, lanepipe_device_thread_t, on_arch};
 use super::{lanepipe_swimlane_t, with_thread};
 use crate::capi::args::check;
-use crate::device::swimlane::aicore::{Core, Dispatched};
+use crate::device::swimlane::aicore::{Acknowledged, Core, Dispatched};
 use crate::status::{Status, lanepipe_status_t};
 
 /// A core's own stream as its control thread keeps it, with the buffers that wait for the core's next acknowledgement. Made by
@@ -77,8 +77,9 @@ pub unsafe extern "C" fn lanepipe_swimlane_on_aicore_dispatch(
     }
 }
 
-/// The core acknowledged or finished a task: publishes the buffers that waited for it. `LANEPIPE_CLOSED` while off. After every
-/// event of the core. Its control thread; blocks for up to the budget, and only if a buffer waited.
+/// The core acknowledged or finished a task: publishes the buffers that waited for it. `LANEPIPE_FULL`: one found no room and waits
+/// on, nothing is lost. `LANEPIPE_CLOSED` while off, `LANEPIPE_E_INVALID` without such a core. After every event of the core. Its
+/// control thread; blocks for up to the budget, and only if a buffer waited.
 ///
 /// # Safety
 ///
@@ -94,8 +95,11 @@ pub unsafe extern "C" fn lanepipe_swimlane_on_aicore_ack(
     unsafe {
         with_thread(swimlane, thread, |of, Caller { thread, clock }| {
             let core = core_of(core)?;
-            on_arch!(of, |swimlane| swimlane.on_aicore_ack(thread, clock, core, reg_task_id));
-            Ok(Status::LANEPIPE_OK)
+            Ok(match on_arch!(of, |swimlane| swimlane.on_aicore_ack(thread, clock, core, reg_task_id)) {
+                Acknowledged::Through => Status::LANEPIPE_OK,
+                Acknowledged::Kept => Status::LANEPIPE_FULL,
+                Acknowledged::Ignored => Status::LANEPIPE_E_INVALID,
+            })
         })
     }
 }

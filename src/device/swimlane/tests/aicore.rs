@@ -1,7 +1,7 @@
 //! The cores' own stream: DE 1.6 (dispatch, rotation, acknowledgement), 4.2, 5.2; D32 to D36; W10 to W15, W39.
 
 use super::super::TaskPool;
-use super::super::aicore::{Core, CoreFlushed, Dispatched, head_of};
+use super::super::aicore::{Acknowledged, Core, CoreFlushed, Dispatched, head_of};
 use super::super::head::CoreLocal;
 use super::rig::Rig;
 use crate::device::lane::{At, Losses, Thread};
@@ -54,8 +54,8 @@ impl<'a> Lane<'a> {
         slot
     }
 
-    fn ack(&mut self) {
-        self.swimlane.on_aicore_ack(&mut self.thread, &mut self.clock, &mut self.core, self.next - 1);
+    fn ack(&mut self) -> Acknowledged {
+        self.swimlane.on_aicore_ack(&mut self.thread, &mut self.clock, &mut self.core, self.next - 1)
     }
 
     /// A whole task.
@@ -239,10 +239,13 @@ fn failed_publication_is_kept() {
     let rig = Rig::new(1);
     let mut lane = Lane::new(&rig, 4);
     rig.host.fill_ready::<Aicore>(1);
-    lane.run_many(1025);
-    assert_eq!(lane.core.deferred(), 1);
+    lane.run_many(1024);
+    assert_eq!((lane.dispatch(), lane.reserve().is_some()), (Dispatched::Rotated, true));
+    assert_eq!((lane.ack(), lane.core.deferred()), (Acknowledged::Kept, 1));
+    // No event of this task's is anybody's gate.
+    assert_eq!((lane.run(), lane.ack()), (Dispatched::Counted, Acknowledged::Through));
     rig.give::<Aicore>(0);
-    lane.run_many(1024 * 3 - 1);
+    lane.run_many(1024 * 3 - 2);
     assert_eq!(lane.core.deferred(), 3);
     assert_eq!(lane.run(), Dispatched::NoBuffer);
     // The host takes again: everything comes, in order.
@@ -333,6 +336,8 @@ fn core_without_a_head() {
         let mut core = Core::new(core);
         let outcome = lane.swimlane.on_aicore_dispatch(&mut lane.thread, &mut lane.clock, &mut core, 1);
         assert_eq!(outcome, Dispatched::Ignored);
+        let outcome = lane.swimlane.on_aicore_ack(&mut lane.thread, &mut lane.clock, &mut core, 1);
+        assert_eq!(outcome, Acknowledged::Ignored);
         assert_eq!(lane.swimlane.flush_core(&mut lane.thread, &mut lane.clock, &mut core), None);
     }
 }
