@@ -238,6 +238,91 @@ TEST_P(WaitList, WhoLosesTheLockGetsNothing) {
     EXPECT_EQ(1, bench.poll().drained);
 }
 
+// Every call on the list from within every callback.
+struct Nested {
+    static int32_t complete(void *self, void *slot, int32_t, int32_t *done) {
+        static_cast<Nested *>(self)->try_all(0);
+        static_cast<Nested *>(self)->completed.push_back(slot);
+        *done = 1;
+        return 0;
+    }
+    static void release(void *self, void *, int32_t) { static_cast<Nested *>(self)->try_all(1); }
+    static int32_t poll(void *self, const void *condition, int32_t *error) {
+        static_cast<Nested *>(self)->try_all(2);
+        int32_t state = 0;
+        EXPECT_STATUS(LANEPIPE_OK,
+                      lanepipe_wait_test_condition(LANEPIPE_VARIANT_A2A3_TENSORMAP_AND_RINGBUFFER,
+                                                   const_cast<void *>(condition), nullptr, nullptr, &state, error));
+        return state;
+    }
+    static void retire(void *self, void *) { static_cast<Nested *>(self)->try_all(3); }
+    static void invalidate(void *self, uintptr_t, size_t) { static_cast<Nested *>(self)->try_all(4); }
+    static void report(void *self, int32_t, uint64_t, uint64_t, uint32_t, int32_t) {
+        static_cast<Nested *>(self)->try_all(5);
+    }
+
+    void try_all(size_t callback) {
+        called[callback] = true;
+        uint32_t tasks = 0;
+        EXPECT_STATUS(LANEPIPE_OK, lanepipe_wait_list_get_count(bench->list(), &tasks));
+        EXPECT_STATUS(LANEPIPE_BUSY, lanepipe_wait_list_try_lock(bench->list()));
+        lanepipe_wait_result_t result{};
+        result.struct_size = sizeof result;
+        result.drained = -1;
+        EXPECT_STATUS(LANEPIPE_BUSY, lanepipe_wait_list_poll(bench->list(), bench->side, bench->mailbox(), &bench->ops,
+                                                             nullptr, 0, &result));
+        EXPECT_EQ(0, result.drained);
+        result.drained = -1;
+        EXPECT_STATUS(LANEPIPE_E_OVERLAP, lanepipe_wait_list_drain(bench->list(), bench->side, bench->mailbox(),
+                                                                   &bench->ops, nullptr, 0, &result));
+        EXPECT_EQ(0, result.drained);
+        void *entry = reinterpret_cast<char *>(bench->list()) + 8;
+        EXPECT_STATUS(LANEPIPE_E_OVERLAP, lanepipe_wait_list_find(bench->list(), bench->side, 1, &entry));
+        int32_t error = 0;
+        EXPECT_STATUS(LANEPIPE_E_OVERLAP,
+                      lanepipe_wait_list_append(bench->list(), bench->side, entry, 64, 0, 1, 0, 0, &error));
+        EXPECT_STATUS(LANEPIPE_E_OVERLAP, lanepipe_wait_list_reset(bench->list(), bench->side));
+        lanepipe_wait_info_t info{};
+        info.struct_size = sizeof info;
+        EXPECT_STATUS(LANEPIPE_E_OVERLAP, lanepipe_wait_list_get_info(bench->list(), bench->side, &info));
+    }
+
+    Bench *bench = nullptr;
+    std::array<bool, 6> called{};
+    std::vector<void *> completed;
+};
+
+TEST(WaitListNested, CallbacksThatCallTheListAreRefused) {
+    Bench bench(true);
+    Nested nested;
+    nested.bench = &bench;
+    bench.ops.context = &nested;
+    bench.ops.complete = Nested::complete;
+    bench.ops.release = Nested::release;
+    bench.ops.poll = Nested::poll;
+    bench.ops.retire = Nested::retire;
+    bench.ops.invalidate = Nested::invalidate;
+    bench.ops.report = Nested::report;
+    bench.condition(1, 0);
+    bench.condition(1, 1);
+    bench.done(1);
+    bench.done(2);
+    EXPECT_STATUS(LANEPIPE_OK, lanepipe_wait_list_try_lock(bench.list()));
+    bench.drain();
+    EXPECT_STATUS(LANEPIPE_OK, lanepipe_wait_list_unlock(bench.list()));
+    EXPECT_EQ(1u, nested.completed.size());
+    bench.counters[0] = 1;
+    bench.poll();
+    bench.counters[1] = 1;
+    bench.poll();
+    EXPECT_EQ(2u, nested.completed.size());
+    EXPECT_STATUS(LANEPIPE_OK, lanepipe_mailbox_try_push_condition(bench.mailbox(), 3, 64, 0, 1, 0, -3));
+    EXPECT_EQ(LANEPIPE_WAIT_ERROR_INVALID, bench.poll().error);
+    for (size_t callback = 0; callback < nested.called.size(); ++callback)
+        EXPECT_TRUE(nested.called[callback]) << callback;
+    EXPECT_STATUS(LANEPIPE_OK, lanepipe_wait_list_reset(bench.list(), bench.side)) << "the area is free again";
+}
+
 TEST_P(WaitList, FindAppendAndInfo) {
     Bench bench(GetParam());
     for (uint64_t token = 10; token < 20; ++token)
@@ -408,13 +493,7 @@ TEST(Fin, ErrorLatchedWhileProducersFaceAFullRing) {
 }
 
 TEST(Fin, AProducerThatFacesAFullRingDrainsItByItself) {
-    Bench bench(true);
-    bench.ops.complete = nullptr;
-    for (int number = 0; number < 4096; ++number)
-        bench.condition(static_cast<uint64_t>(number % 64), static_cast<size_t>(number));
-    Scheduler run;
-    run.helper = &bench;
-    run.ops.help = [](void *self) {
+    const lanepipe_fin_run_fn_t drains = [](void *self) {
         Bench &list = *static_cast<Scheduler *>(self)->helper;
         if (lanepipe_wait_list_try_lock(list.list()) != LANEPIPE_OK)
             return 0;
@@ -422,16 +501,28 @@ TEST(Fin, AProducerThatFacesAFullRingDrainsItByItself) {
         lanepipe_wait_list_unlock(list.list());
         return drained;
     };
-    Deferred task;
-    task.left = 1;
-    task.token = 5;
-    Slab slab(3, reinterpret_cast<uint64_t>(&bench.counters[0]));
-    auto result = fin_result();
-    EXPECT_STATUS(LANEPIPE_OK, lanepipe_fin_subtask(bench.mailbox(), &run.ops, &task, &slab, &result));
-    EXPECT_EQ(static_cast<uint32_t>(LANEPIPE_FIN_HANDED_OVER), result.outcome);
-    EXPECT_EQ(4u, result.pushed);
-    EXPECT_EQ(3u, result.skipped);
-    EXPECT_EQ(64u, bench.count());
+    const lanepipe_fin_run_fn_t polls = [](void *self) {
+        return static_cast<Scheduler *>(self)->helper->poll().drained;
+    };
+    for (const auto help : {drains, polls}) {
+        Bench bench(true);
+        bench.ops.complete = nullptr;
+        for (int number = 0; number < 4096; ++number)
+            bench.condition(static_cast<uint64_t>(number % 64), static_cast<size_t>(number));
+        Scheduler run;
+        run.helper = &bench;
+        run.ops.help = help;
+        Deferred task;
+        task.left = 1;
+        task.token = 5;
+        Slab slab(3, reinterpret_cast<uint64_t>(&bench.counters[0]));
+        auto result = fin_result();
+        EXPECT_STATUS(LANEPIPE_OK, lanepipe_fin_subtask(bench.mailbox(), &run.ops, &task, &slab, &result));
+        EXPECT_EQ(static_cast<uint32_t>(LANEPIPE_FIN_HANDED_OVER), result.outcome);
+        EXPECT_EQ(4u, result.pushed);
+        EXPECT_EQ(3u, result.skipped);
+        EXPECT_EQ(64u, bench.count());
+    }
 }
 
 // Subtasks of many tasks end on several threads while another drains and polls: every task is completed once, after all

@@ -599,7 +599,8 @@ typedef struct lanepipe_ring_producer_t lanepipe_ring_producer_t;
 typedef struct lanepipe_wait_list_t lanepipe_wait_list_t;
 
 // A side area of a wait list: what makes a list fast and lets it hold more. Opaque, in memory of the caller. Belongs to one
-// list, which is then changed by functions of this section alone.
+// list, which is then changed by functions of this section alone. One call at a time is in it: whoever calls from within a
+// callback gets `LANEPIPE_E_OVERLAP`, and nothing has happened.
 typedef struct lanepipe_wait_side_t lanepipe_wait_side_t;
 
 #if defined(LANEPIPE_HOST)
@@ -737,7 +738,9 @@ typedef struct lanepipe_fin_ops_t {
     lanepipe_fin_ask_fn_t is_sole;
     // Whether the run is over; null: no. Asked while the ring is full.
     lanepipe_fin_run_fn_t should_abort;
-    // Makes room in a full ring, for instance by a drain; whether it may have. May be null.
+    // Makes room in a full ring, for instance by `lanepipe_wait_list_drain` under the list's lock or by
+    // `lanepipe_wait_list_poll`; whether it may have. The wait is no call on the list, so that both run; unless the wait
+    // itself is in a callback of the list. May be null.
     lanepipe_fin_run_fn_t help;
     // Passes a moment; null: a hint to the processor.
     lanepipe_fin_spin_fn_t spin;
@@ -1598,22 +1601,24 @@ typedef struct lanepipe_swimlane_core_t {
 } lanepipe_swimlane_core_t;
 
 // Completes the task whose slot state is at `slot`. 0, or an error code, after which the task stays. `*stream_done` is 0
-// before and says how many host tasks that completed. Runs under the list's lock.
+// before and says how many host tasks that completed. Runs under the list's lock; what it may call: `lanepipe_wait_ops_t`.
 typedef int32_t (*lanepipe_wait_complete_fn_t)(void *context, void *slot, int32_t thread, int32_t *stream_done);
 
-// Releases a completed slot. Runs under the list's lock.
+// Releases a completed slot. Runs under the list's lock; what it may call: `lanepipe_wait_ops_t`.
 typedef void (*lanepipe_wait_release_fn_t)(void *context, void *slot, int32_t thread);
 
-// Polls a condition (`CompletionCondition`): `LANEPIPE_WAIT_PENDING`, `_READY`, or `_FAILED` with `*error` set.
+// Polls a condition (`CompletionCondition`): `LANEPIPE_WAIT_PENDING`, `_READY`, or `_FAILED` with `*error` set. Runs under the
+// list's lock; what it may call: `lanepipe_wait_ops_t`.
 typedef int32_t (*lanepipe_wait_poll_fn_t)(void *context, const void *condition, int32_t *error);
 
-// Retires a condition that holds; once per condition.
+// Retires a condition that holds; once per condition. Runs under the list's lock; what it may call: `lanepipe_wait_ops_t`.
 typedef void (*lanepipe_wait_retire_fn_t)(void *context, void *condition);
 
-// Drops `bytes` of the device's cache from `line` on.
+// Drops `bytes` of the device's cache from `line` on. Runs under the list's lock; what it may call: `lanepipe_wait_ops_t`.
 typedef void (*lanepipe_wait_invalidate_fn_t)(void *context, size_t line, size_t bytes);
 
-// Tells of a failure and of the task and condition or message that it is about.
+// Tells of a failure and of the task and condition or message that it is about. Runs under the list's lock; what it may call:
+// `lanepipe_wait_ops_t`.
 typedef void (*lanepipe_wait_report_fn_t)(void *context,
                                           int32_t error,
                                           uint64_t token,
@@ -1622,6 +1627,13 @@ typedef void (*lanepipe_wait_report_fn_t)(void *context,
                                           int32_t completion_type);
 
 // What a list is used with. Read during the call only.
+//
+// The functions run in the midst of a call, on its thread. The list is in use then: calls that are given its side area give
+// `LANEPIPE_E_OVERLAP` and do nothing, `lanepipe_wait_list_poll` and `_try_lock` give `LANEPIPE_BUSY`. Pushes into the mailbox,
+// `lanepipe_wait_list_get_count`, `lanepipe_wait_test_condition` and calls on other lists work as ever. A list without a side
+// area has no place for such a mark: of the calls for whoever has the lock, only `lanepipe_wait_list_find` and `_get_info` may
+// be made there, and the caller sees to it. No function unlocks the list, takes messages from its mailbox, makes its side area
+// anew, waits for room in the ring (`lanepipe_fin_subtask`: nobody drains meanwhile), or leaves by an exception or `longjmp`.
 typedef struct lanepipe_wait_ops_t {
     // `sizeof(lanepipe_wait_ops_t)`.
     uint32_t struct_size;
@@ -3584,7 +3596,7 @@ lanepipe_status_t lanepipe_wait_side_required_size(uint32_t overflow, size_t *si
 
 // Makes a side area in `length` bytes at `memory`, which is aligned to `LANEPIPE_WAIT_SIDE_ALIGN` and stays the caller's.
 // It holds up to `overflow` messages. `flags` is `LANEPIPE_WAIT_TOKENS_COME_BACK` or 0: then messages of tasks that were
-// completed lately are dropped and counted. Any thread; nobody else uses the memory.
+// completed lately are dropped and counted. Any thread; nobody else uses the memory, and no call is in it.
 //
 // # Safety
 //
@@ -3596,7 +3608,7 @@ lanepipe_status_t lanepipe_wait_side_init(void *memory,
                                           struct lanepipe_wait_side_t **side);
 
 // Makes the list empty and free, and forgets what its side area (may be null) holds. For memory of any contents. Nobody else
-// uses the list; the caller publishes the start.
+// uses the list; the caller publishes the start. From within a callback `LANEPIPE_E_OVERLAP`, as all calls with a side area.
 //
 // # Safety
 //
@@ -3612,7 +3624,7 @@ lanepipe_status_t lanepipe_wait_list_reset(struct lanepipe_wait_list_t *list,
 // `list` is null or a wait list.
 lanepipe_status_t lanepipe_wait_list_try_lock(struct lanepipe_wait_list_t *list);
 
-// Ends being the list's consumer. Whoever has the lock; wait-free.
+// Ends being the list's consumer. Whoever has the lock, not from within a callback; wait-free.
 //
 // # Safety
 //
@@ -3620,7 +3632,7 @@ lanepipe_status_t lanepipe_wait_list_try_lock(struct lanepipe_wait_list_t *list)
 lanepipe_status_t lanepipe_wait_list_unlock(struct lanepipe_wait_list_t *list);
 
 // Finds the first live entry of task `token`: its address (`AsyncWaitEntry`), or `LANEPIPE_EMPTY`. `side` is the list's side
-// area or null. Whoever has the lock; wait-free.
+// area or null. From within a callback `LANEPIPE_E_OVERLAP` with a side area. Whoever has the lock; wait-free.
 //
 // # Safety
 //
@@ -3631,7 +3643,8 @@ lanepipe_status_t lanepipe_wait_list_find(struct lanepipe_wait_list_t *list,
                                           void **entry);
 
 // Appends a condition to `entry` (an `AsyncWaitEntry`, of the list or apart), `*error` 0; or `LANEPIPE_FULL` with `*error`
-// 103. In a full entry conditions that hold are dropped and those that include each other merged. Whoever has the lock.
+// 103. In a full entry conditions that hold are dropped and those that include each other merged. From within a callback
+// `LANEPIPE_E_OVERLAP` with a side area; without one it is not called there. Whoever has the lock.
 //
 // # Safety
 //
@@ -3652,7 +3665,8 @@ lanepipe_status_t lanepipe_wait_list_append(struct lanepipe_wait_list_t *list,
 //
 // A message that cannot be stored stays in the ring; `result->error` says why, and does so again in the next call.
 // `LANEPIPE_OK` whenever the call ran; `LANEPIPE_E_OVERLAP` if another consumer was at work on the ring, with `*result` written,
-// too. Whoever has the lock; at most `ops->budget` messages, never blocks.
+// too. From within a callback of a call with the same side area it does nothing: `LANEPIPE_E_OVERLAP`, all counts of `*result`
+// are 0; without a side area it is not called there. Whoever has the lock; at most `ops->budget` messages, never blocks.
 //
 // # Safety
 //
@@ -3668,7 +3682,8 @@ lanepipe_status_t lanepipe_wait_list_drain(struct lanepipe_wait_list_t *list,
 
 // Tries the lock, drains as `lanepipe_wait_list_drain` does, polls the conditions of all tasks once, completes those that
 // have everything, and unlocks. `LANEPIPE_BUSY` if somebody else has the lock: all counts of `*result` are 0. A failure of
-// the drain ends the call before anything is polled; counts are kept. Any thread; never blocks.
+// the drain ends the call before anything is polled; counts are kept. From within a callback it is `LANEPIPE_BUSY`, too: the
+// lock is held. Any thread; never blocks.
 //
 // # Safety
 //
@@ -3695,7 +3710,7 @@ lanepipe_status_t lanepipe_wait_test_condition(uint32_t variant,
                                                int32_t *error);
 
 // What waits, for a watchdog that must not take a task's wait for a hang. `side` is the list's side area or null. Whoever
-// has the lock, or at rest.
+// has the lock, or at rest; from within a callback `LANEPIPE_E_OVERLAP` with a side area.
 //
 // # Safety
 //

@@ -97,7 +97,8 @@ class WaitSide {
 };
 
 // A wait list in memory of the caller, with its side area if it has one; copies are the same list. As a lockable
-// (std::unique_lock, std::try_to_lock) it is what its consumer holds.
+// (std::unique_lock, std::try_to_lock) it is what its consumer holds. Functions of WaitOps leave the list alone while
+// they run: see lanepipe_wait_ops_t.
 class WaitList {
   public:
     WaitList() noexcept = default;

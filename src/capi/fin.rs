@@ -55,7 +55,9 @@ pub struct lanepipe_fin_ops_t {
     pub is_sole: lanepipe_fin_ask_fn_t,
     /// Whether the run is over; null: no. Asked while the ring is full.
     pub should_abort: lanepipe_fin_run_fn_t,
-    /// Makes room in a full ring, for instance by a drain; whether it may have. May be null.
+    /// Makes room in a full ring, for instance by `lanepipe_wait_list_drain` under the list's lock or by
+    /// `lanepipe_wait_list_poll`; whether it may have. The wait is no call on the list, so that both run; unless the wait
+    /// itself is in a callback of the list. May be null.
     pub help: lanepipe_fin_run_fn_t,
     /// Passes a moment; null: a hint to the processor.
     pub spin: lanepipe_fin_spin_fn_t,

@@ -2,7 +2,7 @@
 
 use super::types::*;
 use crate::capi::args::check_place;
-use crate::mailbox::wait_list::{ALIGN, ListRef, Side};
+use crate::mailbox::wait_list::{ALIGN, ListRef, SideArea, SideUse};
 use crate::status::Status;
 
 const _: () = assert!(align_of::<u64>() == ALIGN);
@@ -19,12 +19,12 @@ pub(super) unsafe fn list_at(list: *mut lanepipe_wait_list_t) -> Result<ListRef,
 /// # Safety
 ///
 /// `side` is null or a side area whose list the caller has locked.
-pub(super) unsafe fn side_at<'a>(side: *mut lanepipe_wait_side_t) -> Result<Option<&'a mut Side>, Status> {
+pub(super) unsafe fn side_at<'a>(side: *mut lanepipe_wait_side_t) -> Result<Option<SideUse<'a>>, Status> {
     if side.is_null() {
         return Ok(None);
     }
     // SAFETY: the caller's contract.
-    unsafe { Side::at(side.cast()) }.map(Some)
+    unsafe { SideArea::enter(side.cast()) }.map(Some)
 }
 
 /// A list with its side area.
@@ -35,7 +35,7 @@ pub(super) unsafe fn side_at<'a>(side: *mut lanepipe_wait_side_t) -> Result<Opti
 pub(super) unsafe fn list_with_side<'a>(
     list: *mut lanepipe_wait_list_t,
     side: *mut lanepipe_wait_side_t,
-) -> Result<(ListRef, Option<&'a mut Side>), Status> {
+) -> Result<(ListRef, Option<SideUse<'a>>), Status> {
     // SAFETY: forwarded.
     unsafe { Ok((list_at(list)?, side_at(side)?)) }
 }

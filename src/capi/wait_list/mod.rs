@@ -9,7 +9,7 @@ use super::args::{check, check_place, check_sized};
 use super::mailbox::lanepipe_mailbox_t;
 use super::status::{done, status};
 use crate::mailbox::layout::Variant;
-use crate::mailbox::wait_list::{self, ConditionRef, EntryRef, Message, Outcome, Poll, Side};
+use crate::mailbox::wait_list::{self, ConditionRef, EntryRef, Message, Outcome, Poll, SideArea};
 use crate::status::{Status, lanepipe_status_t};
 use args::{list_at, list_with_side, side_at};
 use callbacks::callbacks;
@@ -33,7 +33,7 @@ pub extern "C" fn lanepipe_wait_list_size() -> usize {
 pub unsafe extern "C" fn lanepipe_wait_side_required_size(overflow: u32, size: *mut usize) -> lanepipe_status_t {
     let run = || {
         check(size)?;
-        let required = Side::required_size(overflow).ok_or(Status::LANEPIPE_E_TOO_LARGE)?;
+        let required = SideArea::required_size(overflow).ok_or(Status::LANEPIPE_E_TOO_LARGE)?;
         // SAFETY: checked; the caller's contract.
         unsafe { size.write(required) };
         Ok(())
@@ -43,7 +43,7 @@ pub unsafe extern "C" fn lanepipe_wait_side_required_size(overflow: u32, size: *
 
 /// Makes a side area in `length` bytes at `memory`, which is aligned to `LANEPIPE_WAIT_SIDE_ALIGN` and stays the caller's.
 /// It holds up to `overflow` messages. `flags` is `LANEPIPE_WAIT_TOKENS_COME_BACK` or 0: then messages of tasks that were
-/// completed lately are dropped and counted. Any thread; nobody else uses the memory.
+/// completed lately are dropped and counted. Any thread; nobody else uses the memory, and no call is in it.
 ///
 /// # Safety
 ///
@@ -64,14 +64,14 @@ pub unsafe extern "C" fn lanepipe_wait_side_init(
     }
     let remembers = flags & LANEPIPE_WAIT_TOKENS_COME_BACK == 0;
     // SAFETY: the caller's contract.
-    done(unsafe { Side::init(memory.cast(), length, overflow, remembers) }.map(|made| {
+    done(unsafe { SideArea::init(memory.cast(), length, overflow, remembers) }.map(|made| {
         // SAFETY: not null; the caller's contract.
         unsafe { side.write(made.as_ptr().cast()) }
     }))
 }
 
 /// Makes the list empty and free, and forgets what its side area (may be null) holds. For memory of any contents. Nobody else
-/// uses the list; the caller publishes the start.
+/// uses the list; the caller publishes the start. From within a callback `LANEPIPE_E_OVERLAP`, as all calls with a side area.
 ///
 /// # Safety
 ///
@@ -100,7 +100,7 @@ pub unsafe extern "C" fn lanepipe_wait_list_try_lock(list: *mut lanepipe_wait_li
     }))
 }
 
-/// Ends being the list's consumer. Whoever has the lock; wait-free.
+/// Ends being the list's consumer. Whoever has the lock, not from within a callback; wait-free.
 ///
 /// # Safety
 ///
@@ -112,7 +112,7 @@ pub unsafe extern "C" fn lanepipe_wait_list_unlock(list: *mut lanepipe_wait_list
 }
 
 /// Finds the first live entry of task `token`: its address (`AsyncWaitEntry`), or `LANEPIPE_EMPTY`. `side` is the list's side
-/// area or null. Whoever has the lock; wait-free.
+/// area or null. From within a callback `LANEPIPE_E_OVERLAP` with a side area. Whoever has the lock; wait-free.
 ///
 /// # Safety
 ///
@@ -139,7 +139,8 @@ pub unsafe extern "C" fn lanepipe_wait_list_find(
 }
 
 /// Appends a condition to `entry` (an `AsyncWaitEntry`, of the list or apart), `*error` 0; or `LANEPIPE_FULL` with `*error`
-/// 103. In a full entry conditions that hold are dropped and those that include each other merged. Whoever has the lock.
+/// 103. In a full entry conditions that hold are dropped and those that include each other merged. From within a callback
+/// `LANEPIPE_E_OVERLAP` with a side area; without one it is not called there. Whoever has the lock.
 ///
 /// # Safety
 ///
@@ -186,7 +187,8 @@ pub unsafe extern "C" fn lanepipe_wait_list_append(
 ///
 /// A message that cannot be stored stays in the ring; `result->error` says why, and does so again in the next call.
 /// `LANEPIPE_OK` whenever the call ran; `LANEPIPE_E_OVERLAP` if another consumer was at work on the ring, with `*result` written,
-/// too. Whoever has the lock; at most `ops->budget` messages, never blocks.
+/// too. From within a callback of a call with the same side area it does nothing: `LANEPIPE_E_OVERLAP`, all counts of `*result`
+/// are 0; without a side area it is not called there. Whoever has the lock; at most `ops->budget` messages, never blocks.
 ///
 /// # Safety
 ///
@@ -210,7 +212,8 @@ pub unsafe extern "C" fn lanepipe_wait_list_drain(
 
 /// Tries the lock, drains as `lanepipe_wait_list_drain` does, polls the conditions of all tasks once, completes those that
 /// have everything, and unlocks. `LANEPIPE_BUSY` if somebody else has the lock: all counts of `*result` are 0. A failure of
-/// the drain ends the call before anything is polled; counts are kept. Any thread; never blocks.
+/// the drain ends the call before anything is polled; counts are kept. From within a callback it is `LANEPIPE_BUSY`, too: the
+/// lock is held. Any thread; never blocks.
 ///
 /// # Safety
 ///
@@ -285,7 +288,7 @@ pub unsafe extern "C" fn lanepipe_wait_test_condition(
 }
 
 /// What waits, for a watchdog that must not take a task's wait for a hang. `side` is the list's side area or null. Whoever
-/// has the lock, or at rest.
+/// has the lock, or at rest; from within a callback `LANEPIPE_E_OVERLAP` with a side area.
 ///
 /// # Safety
 ///

@@ -8,14 +8,14 @@ use crate::capi::mailbox::lanepipe_mailbox_t;
 use crate::mailbox::ends::Consumer;
 use crate::mailbox::memory::RawMemory;
 use crate::mailbox::transport::Transport;
-use crate::mailbox::wait_list::{self, ListRef, Mode, NoSource, Outcome, Side};
+use crate::mailbox::wait_list::{self, ListRef, Mode, NoSource, Outcome, SideUse};
 use crate::status::Status;
 use core::ffi::c_void;
 
 /// Everything of a call that works on list and mailbox, checked.
 pub(super) struct Request<'a> {
     list: ListRef,
-    side: Option<&'a mut Side>,
+    side: Option<SideUse<'a>>,
     callbacks: Callbacks,
     mode: Mode,
     result: *mut lanepipe_wait_result_t,
@@ -44,7 +44,7 @@ impl Request<'_> {
 #[inline(always)]
 fn run<S: wait_list::Source>(
     list: ListRef,
-    side: Option<&mut Side>,
+    side: Option<SideUse<'_>>,
     mode: Mode,
     source: &mut S,
     callbacks: &mut Callbacks,
@@ -100,6 +100,10 @@ pub(super) unsafe fn request<'a>(
     // SAFETY: the caller's contract.
     let (callbacks, mode) = unsafe { callbacks(ops, release, thread)? };
     // SAFETY: the caller's contract: under the lock. The area's contents are looked at once that is certain.
-    let side = unsafe { side_at(side)? };
+    let side = unsafe { side_at(side) }.inspect_err(|status| {
+        if *status == Status::LANEPIPE_E_OVERLAP {
+            write_result(result, &Outcome::default(), 0, 0);
+        }
+    })?;
     Ok(Request { list, side, callbacks, mode, result })
 }

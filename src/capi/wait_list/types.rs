@@ -2,7 +2,7 @@
 
 use crate::capi::args::Sized32;
 use crate::mailbox::layout::Variant;
-use crate::mailbox::wait_list::{self, ALIGN, SIZE, Side};
+use crate::mailbox::wait_list::{self, ALIGN, SIZE, SideArea};
 use core::ffi::c_void;
 
 /// a2a3, tensormap_and_ringbuffer.
@@ -49,7 +49,7 @@ const _: () = {
     assert!(LANEPIPE_VARIANT_A2A3_HOST_BUILD_GRAPH == Variant::A2H as u32);
     assert!(LANEPIPE_VARIANT_A5_TENSORMAP_AND_RINGBUFFER == Variant::A5T as u32);
     assert!(LANEPIPE_VARIANT_A5_HOST_BUILD_GRAPH == Variant::A5H as u32);
-    assert!(LANEPIPE_WAIT_SIDE_ALIGN == align_of::<Side>());
+    assert!(LANEPIPE_WAIT_SIDE_ALIGN == align_of::<SideArea>());
     assert!(LANEPIPE_WAIT_MAX_OVERFLOW == wait_list::MAX_OVERFLOW);
     assert!(LANEPIPE_WAIT_ERROR_INVALID == wait_list::ERROR_INVALID);
     assert!(LANEPIPE_WAIT_ERROR_OVERFLOW == wait_list::ERROR_OVERFLOW);
@@ -62,31 +62,41 @@ pub struct lanepipe_wait_list_t {
 }
 
 /// A side area of a wait list: what makes a list fast and lets it hold more. Opaque, in memory of the caller. Belongs to one
-/// list, which is then changed by functions of this section alone.
+/// list, which is then changed by functions of this section alone. One call at a time is in it: whoever calls from within a
+/// callback gets `LANEPIPE_E_OVERLAP`, and nothing has happened.
 pub struct lanepipe_wait_side_t {
     _opaque: u8,
 }
 
 /// Completes the task whose slot state is at `slot`. 0, or an error code, after which the task stays. `*stream_done` is 0
-/// before and says how many host tasks that completed. Runs under the list's lock.
+/// before and says how many host tasks that completed. Runs under the list's lock; what it may call: `lanepipe_wait_ops_t`.
 pub type lanepipe_wait_complete_fn_t =
     Option<unsafe extern "C" fn(context: *mut c_void, slot: *mut c_void, thread: i32, stream_done: *mut i32) -> i32>;
-/// Releases a completed slot. Runs under the list's lock.
+/// Releases a completed slot. Runs under the list's lock; what it may call: `lanepipe_wait_ops_t`.
 pub type lanepipe_wait_release_fn_t =
     Option<unsafe extern "C" fn(context: *mut c_void, slot: *mut c_void, thread: i32)>;
-/// Polls a condition (`CompletionCondition`): `LANEPIPE_WAIT_PENDING`, `_READY`, or `_FAILED` with `*error` set.
+/// Polls a condition (`CompletionCondition`): `LANEPIPE_WAIT_PENDING`, `_READY`, or `_FAILED` with `*error` set. Runs under the
+/// list's lock; what it may call: `lanepipe_wait_ops_t`.
 pub type lanepipe_wait_poll_fn_t =
     Option<unsafe extern "C" fn(context: *mut c_void, condition: *const c_void, error: *mut i32) -> i32>;
-/// Retires a condition that holds; once per condition.
+/// Retires a condition that holds; once per condition. Runs under the list's lock; what it may call: `lanepipe_wait_ops_t`.
 pub type lanepipe_wait_retire_fn_t = Option<unsafe extern "C" fn(context: *mut c_void, condition: *mut c_void)>;
-/// Drops `bytes` of the device's cache from `line` on.
+/// Drops `bytes` of the device's cache from `line` on. Runs under the list's lock; what it may call: `lanepipe_wait_ops_t`.
 pub type lanepipe_wait_invalidate_fn_t = Option<unsafe extern "C" fn(context: *mut c_void, line: usize, bytes: usize)>;
-/// Tells of a failure and of the task and condition or message that it is about.
+/// Tells of a failure and of the task and condition or message that it is about. Runs under the list's lock; what it may call:
+/// `lanepipe_wait_ops_t`.
 pub type lanepipe_wait_report_fn_t = Option<
     unsafe extern "C" fn(context: *mut c_void, error: i32, token: u64, addr: u64, engine: u32, completion_type: i32),
 >;
 
 /// What a list is used with. Read during the call only.
+///
+/// The functions run in the midst of a call, on its thread. The list is in use then: calls that are given its side area give
+/// `LANEPIPE_E_OVERLAP` and do nothing, `lanepipe_wait_list_poll` and `_try_lock` give `LANEPIPE_BUSY`. Pushes into the mailbox,
+/// `lanepipe_wait_list_get_count`, `lanepipe_wait_test_condition` and calls on other lists work as ever. A list without a side
+/// area has no place for such a mark: of the calls for whoever has the lock, only `lanepipe_wait_list_find` and `_get_info` may
+/// be made there, and the caller sees to it. No function unlocks the list, takes messages from its mailbox, makes its side area
+/// anew, waits for room in the ring (`lanepipe_fin_subtask`: nobody drains meanwhile), or leaves by an exception or `longjmp`.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct lanepipe_wait_ops_t {

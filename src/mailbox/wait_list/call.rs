@@ -13,6 +13,8 @@ pub const ERROR_OVERFLOW: i32 = 102;
 pub const ERROR_REGISTRATION: i32 = 103;
 
 /// What a list is used with: completion, backends, reports.
+///
+/// Called in the midst of a call: none of these enters the list's side area, or drains or polls a list that has none.
 pub trait Sink {
     /// Whether [`Sink::complete`] does anything; if not, entries wait for somebody who completes them.
     fn completes(&self) -> bool;
@@ -135,6 +137,8 @@ impl<'a, S: Source, K: Sink, P: Private> Call<'a, S, K, P> {
     #[cold]
     #[inline(never)]
     pub(super) fn fail(&mut self, failure: Failure) -> Failure {
+        // Whoever is told finds no message in the ring that the list has as well.
+        self.consume();
         self.sink.report(&failure);
         self.outcome.failure.get_or_insert(failure);
         failure

@@ -68,7 +68,7 @@ pub use backend::{COUNTER, ERROR_INVALID, LINE, Poll, SDMA_EVENT_RECORD, URMA_EV
 pub use call::{ERROR_OVERFLOW, ERROR_REGISTRATION, Failure, Outcome, Sink};
 pub use drain::DEFAULT_BUDGET;
 pub use image::{ConditionRef, EntryRef, ListRef};
-pub use side::{MAX_OVERFLOW, Side};
+pub use side::{MAX_OVERFLOW, SideArea, SideUse};
 pub use source::{CONDITION, Message, NORMAL_DONE, NoSource, Source};
 
 /// Bytes of a list.
@@ -89,12 +89,12 @@ pub struct Mode {
 }
 
 /// Makes the list empty and free. Nobody uses it meanwhile.
-pub fn reset(list: ListRef, side: Option<&mut Side>) {
+pub fn reset(list: ListRef, side: Option<SideUse<'_>>) {
     list.set_count(0);
     list.set_skipped(0);
     list.set_run(None);
     ImageLog::forget(list);
-    if let Some(side) = side {
+    if let Some(mut side) = side {
         side.reset();
     }
     lock::unlock(list.busy());
@@ -151,13 +151,13 @@ fn poll_with<S: Source, K: Sink, P: Private>(
 /// Moves messages from the ring into the list. The lock is held.
 pub fn drain<S: Source, K: Sink>(
     list: ListRef,
-    side: Option<&mut Side>,
+    side: Option<SideUse<'_>>,
     mode: Mode,
     source: &mut S,
     sink: &mut K,
 ) -> Outcome {
-    if let Some(side) = side {
-        return drain_with(list, mode, source, sink, side);
+    if let Some(mut side) = side {
+        return drain_with(list, mode, source, sink, &mut *side);
     }
     let mut bare = open_bare(list, source, mode);
     let outcome = drain_with(list, mode, source, sink, &mut bare);
@@ -169,13 +169,13 @@ pub fn drain<S: Source, K: Sink>(
 /// the drain nothing is polled.
 pub fn poll<S: Source, K: Sink>(
     list: ListRef,
-    side: Option<&mut Side>,
+    side: Option<SideUse<'_>>,
     mode: Mode,
     source: &mut S,
     sink: &mut K,
 ) -> Outcome {
-    if let Some(side) = side {
-        return poll_with(list, mode, source, sink, side);
+    if let Some(mut side) = side {
+        return poll_with(list, mode, source, sink, &mut *side);
     }
     let mut bare = open_bare(list, source, mode);
     let outcome = poll_with(list, mode, source, sink, &mut bare);
@@ -184,23 +184,23 @@ pub fn poll<S: Source, K: Sink>(
 }
 
 /// The first live entry that has `token`. The lock is held.
-pub fn find(list: ListRef, side: Option<&mut Side>, token: u64) -> Option<EntryRef> {
+pub fn find(list: ListRef, side: Option<SideUse<'_>>, token: u64) -> Option<EntryRef> {
     match side {
-        Some(side) => {
+        Some(mut side) => {
             side.enter(list);
-            entries::find(list, side, token).map(|number| list.entry(number))
+            entries::find(list, &mut *side, token).map(|number| list.entry(number))
         }
         None => (0..list.count()).map(|number| list.entry(number)).find(|entry| entry.task_token() == token),
     }
 }
 
 /// Appends a condition to `entry`, which need not be in the list; false if there is no room. The lock is held.
-pub fn append(list: ListRef, side: Option<&mut Side>, entry: EntryRef, condition: &Message) -> bool {
+pub fn append(list: ListRef, side: Option<SideUse<'_>>, entry: EntryRef, condition: &Message) -> bool {
     let number = list.number_of(entry.address());
     let appended = match (side, number) {
-        (Some(side), Some(number)) => {
+        (Some(mut side), Some(number)) => {
             side.enter(list);
-            entries::append(side, number, entry, condition, true)
+            entries::append(&mut *side, number, entry, condition, true)
         }
         _ => {
             let (_, limit) = ImageLog::limits_of(list);
@@ -227,11 +227,11 @@ pub struct Waiting {
 }
 
 /// What waits. The lock is held, or nothing runs.
-pub fn waiting(list: ListRef, side: Option<&mut Side>) -> Waiting {
+pub fn waiting(list: ListRef, side: Option<SideUse<'_>>) -> Waiting {
     let tasks = list.count();
     let conditions = (0..tasks).map(|number| u64::from(list.entry(number).waiting().max(0) as u32)).sum();
     let (oldest, parked) = match side {
-        Some(side) => {
+        Some(mut side) => {
             side.enter(list);
             (side.oldest(), side.parked())
         }

@@ -8,34 +8,43 @@
 //!
 //! While a call appends runs of conditions it counts them here alone: the public counts of an entry lie in a line of their own.
 //! They follow before anything else looks at them, at the end of the call at the latest.
+//!
+//! One call at a time works on an area. The word that tells an area from other memory also says whether one does, so that a
+//! call from within a callback is refused for no more than two stores per call. It lies apart from what the call has to itself.
 
 use super::image::{EntryRef, ListRef, MAX_CONDITIONS, MAX_ENTRIES};
 use super::index::Index;
 use super::log::{Log, Parked};
 use super::private::{Private, Wanted, scan};
 use crate::status::Status;
+use crate::sync::atomic::Ordering;
 use core::mem::{align_of, size_of};
-use core::ops::Range;
+use core::ops::{Deref, DerefMut, Range};
 use core::ptr::NonNull;
+use core::sync::atomic::AtomicU64;
 
 /// Most messages that a side area holds.
 pub const MAX_OVERFLOW: u32 = 1 << 20;
-const SIGNATURE: u64 = 0x6c61_6e65_7369_6465;
+/// An area that no call works on.
+const FREE: u64 = 0x6c61_6e65_7369_6465;
+/// An area that a call works on.
+const IN_USE: u64 = !FREE;
 /// Tasks remembered after their completion, each in the place that its token gives it.
 const REMEMBERED: usize = 256;
 const MASK: usize = MAX_ENTRIES - 1;
 
-/// A side area, followed by its messages.
+/// Memory of a side area, followed by its messages.
 #[derive(Debug)]
 #[repr(C, align(64))]
-pub struct Side {
-    signature: u64,
-    state: State,
+pub struct SideArea {
+    mark: AtomicU64,
+    side: Side,
 }
 
+/// What a side area holds.
 #[derive(Debug)]
 #[repr(C)]
-struct State {
+pub struct Side {
     log: SideLog,
     index: Index,
     /// Entry numbers, oldest first.
@@ -67,10 +76,41 @@ pub(super) struct SideLog {
 // SAFETY: the records are part of the side area, which one thread at a time uses.
 unsafe impl Send for SideLog {}
 
-impl Side {
+/// A side area in the use of one call, which ends when it is dropped.
+#[derive(Debug)]
+pub struct SideUse<'a> {
+    mark: &'a AtomicU64,
+    side: &'a mut Side,
+}
+
+impl Deref for SideUse<'_> {
+    type Target = Side;
+
+    #[inline(always)]
+    fn deref(&self) -> &Side {
+        self.side
+    }
+}
+
+impl DerefMut for SideUse<'_> {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut Side {
+        self.side
+    }
+}
+
+impl Drop for SideUse<'_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        // Relaxed: as in `SideArea::enter`.
+        self.mark.store(FREE, Ordering::Relaxed);
+    }
+}
+
+impl SideArea {
     /// Bytes of an area that holds `overflow` messages; `None` above [`MAX_OVERFLOW`].
     pub fn required_size(overflow: u32) -> Option<usize> {
-        const { assert!(size_of::<Side>().is_multiple_of(align_of::<Parked>())) };
+        const { assert!(size_of::<Self>().is_multiple_of(align_of::<Parked>())) };
         (overflow <= MAX_OVERFLOW).then(|| size_of::<Self>() + overflow as usize * size_of::<Parked>())
     }
 
@@ -99,7 +139,7 @@ impl Side {
             len: 0,
             uncounted: 0,
         };
-        let state = State {
+        let side = Side {
             log,
             index: Index::new(),
             order: [0; MAX_ENTRIES],
@@ -114,55 +154,63 @@ impl Side {
             occupied: [0; REMEMBERED / 64],
         };
         // SAFETY: not null, aligned, large enough; the caller's contract.
-        unsafe { place.write(Self { signature: SIGNATURE, state }) };
+        unsafe { place.write(Self { mark: AtomicU64::new(FREE), side }) };
         Ok(place)
     }
 
-    /// The area at `address`.
+    /// Takes the area at `address` for one call; `LANEPIPE_E_OVERLAP` if another one works on it.
     ///
     /// # Safety
     ///
     /// `address` is null or readable as a side area; if it is one, the caller has the list's lock for `'a`.
-    pub unsafe fn at<'a>(address: *mut Self) -> Result<&'a mut Self, Status> {
-        let Some(mut place) = NonNull::new(address) else { return Err(Status::LANEPIPE_E_NULL) };
+    #[inline]
+    pub unsafe fn enter<'a>(address: *mut Self) -> Result<SideUse<'a>, Status> {
+        let Some(place) = NonNull::new(address) else { return Err(Status::LANEPIPE_E_NULL) };
         if !place.is_aligned() {
             return Err(Status::LANEPIPE_E_MISALIGNED);
         }
-        // SAFETY: not null, aligned; the caller's contract.
-        if unsafe { (&raw const (*place.as_ptr()).signature).read() } != SIGNATURE {
-            return Err(Status::LANEPIPE_E_CORRUPT);
+        // SAFETY: not null, aligned; the caller's contract. Nobody has the mark to itself.
+        let mark = unsafe { &(*place.as_ptr()).mark };
+        // Relaxed: whoever has the lock is alone, so that a call found here is one that this thread is in.
+        match mark.load(Ordering::Relaxed) {
+            FREE => {}
+            IN_USE => return Err(Status::LANEPIPE_E_OVERLAP),
+            _ => return Err(Status::LANEPIPE_E_CORRUPT),
         }
-        // SAFETY: an area, which the lock's holder alone uses.
-        Ok(unsafe { place.as_mut() })
+        mark.store(IN_USE, Ordering::Relaxed);
+        // SAFETY: an area, which the lock's holder alone uses, and of its calls only this one by the mark.
+        let side = unsafe { &mut (*place.as_ptr()).side };
+        Ok(SideUse { mark, side })
     }
+}
 
+impl Side {
     /// Messages held.
     pub fn parked(&self) -> usize {
-        self.state.log.len as usize
+        self.log.len as usize
     }
 
     /// The number of the entry that was created first.
     pub(super) fn oldest(&self) -> usize {
-        self.state.order[0] as usize & MASK
+        self.order[0] as usize & MASK
     }
 
     /// Forgets everything.
     pub(super) fn reset(&mut self) {
-        self.state.log.truncate(0, 0);
-        self.state.index.clear();
-        self.state.occupied = [0; REMEMBERED / 64];
+        self.log.truncate(0, 0);
+        self.index.clear();
+        self.occupied = [0; REMEMBERED / 64];
     }
 
     #[cold]
     #[inline(never)]
     fn rescan(&mut self, entry: usize, image: EntryRef) {
         let (unsatisfied, plain) = scan(image, 0..image.conditions());
-        let state = &mut self.state;
-        state.unsatisfied[entry & MASK] = unsatisfied;
-        state.plain[entry & MASK] = plain;
-        state.conditions[entry & MASK] = image.conditions() as u8;
-        state.marked[entry & MASK] = image.conditions() as u8;
-        state.hint[entry & MASK] = 0;
+        self.unsatisfied[entry & MASK] = unsatisfied;
+        self.plain[entry & MASK] = plain;
+        self.conditions[entry & MASK] = image.conditions() as u8;
+        self.marked[entry & MASK] = image.conditions() as u8;
+        self.hint[entry & MASK] = 0;
     }
 
     /// The conditions of `entry` are counted here alone from now on, until [`Private::settle`]; false if it is not the task's. What
@@ -174,24 +222,23 @@ impl Side {
         if entry >= list.count() || image.task_token() != token {
             return false;
         }
-        if i32::from(self.state.conditions[entry & MASK]) != image.condition_count() {
+        if i32::from(self.conditions[entry & MASK]) != image.condition_count() {
             image.set_condition_count(image.conditions() as i32);
             self.rescan(entry, image);
         }
-        self.state.ahead |= 1 << (entry & MASK);
+        self.ahead |= 1 << (entry & MASK);
         true
     }
 
     /// Sets the bits of conditions that were appended since: they are plain, and none of them holds.
     #[inline(always)]
     fn mark(&mut self, entry: usize) {
-        let state = &mut self.state;
-        let (first, end) = (state.marked[entry & MASK], state.conditions[entry & MASK]);
+        let (first, end) = (self.marked[entry & MASK], self.conditions[entry & MASK]);
         if first < end {
             let bits = (u64::MAX >> ((MAX_CONDITIONS as u8 - (end - first)) & MASK as u8)) << (first & MASK as u8);
-            state.unsatisfied[entry & MASK] |= bits;
-            state.plain[entry & MASK] |= bits;
-            state.marked[entry & MASK] = end;
+            self.unsatisfied[entry & MASK] |= bits;
+            self.plain[entry & MASK] |= bits;
+            self.marked[entry & MASK] = end;
         }
     }
 
@@ -201,7 +248,7 @@ impl Side {
     fn mark_run(&mut self, entry: usize, image: EntryRef, last: Range<usize>) {
         self.mark(entry);
         let (unsatisfied, plain) = scan(image, last);
-        self.state.plain[entry & MASK] &= plain | !unsatisfied;
+        self.plain[entry & MASK] &= plain | !unsatisfied;
     }
 
     fn place_of(token: u64) -> usize {
@@ -214,13 +261,13 @@ impl Private for Side {
     const HOLDS_BACK: bool = false;
 
     fn index(&mut self) -> &mut Index {
-        &mut self.state.index
+        &mut self.index
     }
     fn log(&mut self) -> &mut SideLog {
-        &mut self.state.log
+        &mut self.log
     }
     fn log_ref(&self) -> &SideLog {
-        &self.state.log
+        &self.log
     }
     fn entry_limit(&self) -> usize {
         MAX_ENTRIES
@@ -231,15 +278,15 @@ impl Private for Side {
 
     fn enter(&mut self, list: ListRef) {
         let count = list.count();
-        let known = &self.state.index;
+        let known = &self.index;
         if known.len() == count && (0..count).all(|entry| known.is_at(entry, list.entry(entry).task_token())) {
             return;
         }
-        self.state.index.clear();
+        self.index.clear();
         for entry in 0..count {
             let image = list.entry(entry);
-            self.state.index.push(image.task_token());
-            self.state.order[entry & MASK] = entry as u8;
+            self.index.push(image.task_token());
+            self.order[entry & MASK] = entry as u8;
             self.rescan(entry, image);
         }
     }
@@ -250,45 +297,43 @@ impl Private for Side {
 
     #[inline(always)]
     fn created(&mut self, entry: usize) {
-        let state = &mut self.state;
-        state.order[entry & MASK] = entry as u8;
-        state.unsatisfied[entry & MASK] = 0;
-        state.plain[entry & MASK] = 0;
-        state.conditions[entry & MASK] = 0;
-        state.marked[entry & MASK] = 0;
-        state.hint[entry & MASK] = 0;
+        self.order[entry & MASK] = entry as u8;
+        self.unsatisfied[entry & MASK] = 0;
+        self.plain[entry & MASK] = 0;
+        self.conditions[entry & MASK] = 0;
+        self.marked[entry & MASK] = 0;
+        self.hint[entry & MASK] = 0;
     }
 
     #[inline(always)]
     fn appended(&mut self, entry: usize, image: EntryRef, condition: usize, plain: bool) {
-        if usize::from(self.state.conditions[entry & MASK]) != condition {
+        if usize::from(self.conditions[entry & MASK]) != condition {
             return self.rescan(entry, image);
         }
         self.mark(entry);
-        let state = &mut self.state;
         let bit = 1u64 << (condition & MASK);
-        state.unsatisfied[entry & MASK] |= bit;
+        self.unsatisfied[entry & MASK] |= bit;
         if plain {
-            state.plain[entry & MASK] |= bit;
+            self.plain[entry & MASK] |= bit;
         } else {
-            state.plain[entry & MASK] &= !bit;
+            self.plain[entry & MASK] &= !bit;
         }
-        state.conditions[entry & MASK] = condition as u8 + 1;
-        state.marked[entry & MASK] = condition as u8 + 1;
+        self.conditions[entry & MASK] = condition as u8 + 1;
+        self.marked[entry & MASK] = condition as u8 + 1;
     }
 
     #[inline(always)]
     fn run(&mut self, list: ListRef, token: u64) -> Option<(usize, usize)> {
-        let entry = self.state.index.known(token)?;
-        if self.state.ahead >> (entry & MASK) & 1 == 0 && !self.go_ahead(list, entry, token) {
+        let entry = self.index.known(token)?;
+        if self.ahead >> (entry & MASK) & 1 == 0 && !self.go_ahead(list, entry, token) {
             return None;
         }
-        Some((entry, usize::from(self.state.conditions[entry & MASK])))
+        Some((entry, usize::from(self.conditions[entry & MASK])))
     }
 
     #[inline(always)]
     fn ran(&mut self, list: ListRef, entry: usize, first: usize, count: usize, are_plain: bool) {
-        self.state.conditions[entry & MASK] = (first + count) as u8;
+        self.conditions[entry & MASK] = (first + count) as u8;
         if !are_plain {
             self.mark_run(entry, list.entry(entry), first..first + count);
         }
@@ -296,11 +341,11 @@ impl Private for Side {
 
     #[inline]
     fn settle(&mut self, list: ListRef) {
-        while self.state.ahead != 0 {
-            let entry = self.state.ahead.trailing_zeros() as usize;
-            self.state.ahead &= self.state.ahead - 1;
+        while self.ahead != 0 {
+            let entry = self.ahead.trailing_zeros() as usize;
+            self.ahead &= self.ahead - 1;
             let image = list.entry(entry);
-            let conditions = i32::from(self.state.conditions[entry & MASK]);
+            let conditions = i32::from(self.conditions[entry & MASK]);
             let more = conditions - image.condition_count();
             image.set_condition_count(conditions);
             image.set_waiting(image.waiting().saturating_add(more));
@@ -313,68 +358,66 @@ impl Private for Side {
 
     #[inline(always)]
     fn satisfied(&mut self, entry: usize, condition: usize) {
-        self.state.unsatisfied[entry & MASK] &= !(1u64 << (condition & MASK));
+        self.unsatisfied[entry & MASK] &= !(1u64 << (condition & MASK));
     }
 
     #[inline(always)]
     fn pending(&mut self, entry: usize, condition: usize) {
-        self.state.hint[entry & MASK] = condition as u8;
+        self.hint[entry & MASK] = condition as u8;
     }
 
     #[inline(always)]
     fn wanted(&mut self, entry: usize, image: EntryRef) -> Wanted {
-        if self.state.conditions[entry & MASK] as usize != image.conditions() {
+        if self.conditions[entry & MASK] as usize != image.conditions() {
             self.rescan(entry, image);
         }
         self.mark(entry);
-        if self.state.unsatisfied[entry & MASK] == 0 && image.waiting() > 0 {
+        if self.unsatisfied[entry & MASK] == 0 && image.waiting() > 0 {
             self.rescan(entry, image);
         }
-        let state = &self.state;
-        let unsatisfied = state.unsatisfied[entry & MASK];
+        let unsatisfied = self.unsatisfied[entry & MASK];
         Wanted {
             unsatisfied,
-            plain: state.plain[entry & MASK] & unsatisfied,
-            hint: u32::from(state.hint[entry & MASK]) & MASK as u32,
+            plain: self.plain[entry & MASK] & unsatisfied,
+            hint: u32::from(self.hint[entry & MASK]) & MASK as u32,
         }
     }
 
     fn removed(&mut self, entry: usize, last: usize) {
-        let state = &mut self.state;
         // The order closes up, and the last entry goes by another number.
         let mut kept = 0;
         for from in 0..=last {
-            let number = state.order[from & MASK] as usize;
+            let number = self.order[from & MASK] as usize;
             if number == entry {
                 continue;
             }
-            state.order[kept & MASK] = if number == last { entry } else { number } as u8;
+            self.order[kept & MASK] = if number == last { entry } else { number } as u8;
             kept += 1;
         }
         if entry != last {
-            state.unsatisfied[entry & MASK] = state.unsatisfied[last & MASK];
-            state.plain[entry & MASK] = state.plain[last & MASK];
-            state.conditions[entry & MASK] = state.conditions[last & MASK];
-            state.marked[entry & MASK] = state.marked[last & MASK];
-            state.hint[entry & MASK] = state.hint[last & MASK];
+            self.unsatisfied[entry & MASK] = self.unsatisfied[last & MASK];
+            self.plain[entry & MASK] = self.plain[last & MASK];
+            self.conditions[entry & MASK] = self.conditions[last & MASK];
+            self.marked[entry & MASK] = self.marked[last & MASK];
+            self.hint[entry & MASK] = self.hint[last & MASK];
         }
     }
 
     #[inline(always)]
     fn at(&self, done: usize, _: usize) -> usize {
-        self.state.order[done & MASK] as usize & MASK
+        self.order[done & MASK] as usize & MASK
     }
 
     fn was_retired(&self, token: u64) -> bool {
         let place = Self::place_of(token);
-        self.state.occupied[place / 64] >> (place % 64) & 1 != 0 && self.state.retired[place] == token
+        self.occupied[place / 64] >> (place % 64) & 1 != 0 && self.retired[place] == token
     }
 
     fn retired(&mut self, token: u64) {
-        if self.state.remembers {
+        if self.remembers {
             let place = Self::place_of(token);
-            self.state.occupied[place / 64] |= 1 << (place % 64);
-            self.state.retired[place] = token;
+            self.occupied[place / 64] |= 1 << (place % 64);
+            self.retired[place] = token;
         }
     }
 }

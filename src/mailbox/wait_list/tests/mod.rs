@@ -6,5 +6,6 @@ mod drain;
 mod full;
 mod hostile;
 mod pass;
+mod reenter;
 mod stream;
 mod support;

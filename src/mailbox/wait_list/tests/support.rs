@@ -24,10 +24,10 @@ impl Lists {
     pub(super) fn new(overflow: Option<u32>, fill: u64) -> Self {
         let mode = Mode { variant: Variant::A2T, budget: 0, copy_keeps_rest: true };
         let side = overflow.map(|overflow| {
-            let bytes = Side::required_size(overflow).unwrap();
+            let bytes = SideArea::required_size(overflow).unwrap();
             let mut memory = vec![SideLine([fill; 8]); bytes.div_ceil(64)];
             // SAFETY: memory of the required size.
-            unsafe { Side::init(memory.as_mut_ptr().cast(), memory.len() * 64, overflow, true) }.unwrap();
+            unsafe { SideArea::init(memory.as_mut_ptr().cast(), memory.len() * 64, overflow, true) }.unwrap();
             memory
         });
         let mut lists = Self { words: vec![fill; SIZE / 8], side, mode, foreign: overflow.is_none() };
@@ -53,11 +53,16 @@ impl Lists {
         unsafe { ListRef::new(self.words.as_mut_ptr().cast()) }
     }
 
-    pub(super) fn parts(&mut self) -> (ListRef, Option<&mut Side>) {
+    pub(super) fn parts(&mut self) -> (ListRef, Option<SideUse<'_>>) {
         let list = self.list();
         // SAFETY: made by `new`; one thread.
-        let side = self.side.as_mut().map(|memory| unsafe { Side::at(memory.as_mut_ptr().cast()) }.unwrap());
+        let side = self.area().map(|area| unsafe { SideArea::enter(area) }.unwrap());
         (list, side)
+    }
+
+    /// Where the side area is.
+    pub(super) fn area(&mut self) -> Option<*mut SideArea> {
+        self.side.as_mut().map(|memory| memory.as_mut_ptr().cast())
     }
 
     pub(super) fn drain(&mut self, ring: &mut Ring, world: &mut World) -> Outcome {
