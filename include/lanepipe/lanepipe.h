@@ -601,6 +601,13 @@ typedef struct lanepipe_wait_list_t lanepipe_wait_list_t;
 // A side area of a wait list: what makes a list fast and lets it hold more. Opaque, in memory of the caller. Belongs to one
 // list, which is then changed by functions of this section alone. One call at a time is in it: whoever calls from within a
 // callback gets `LANEPIPE_E_OVERLAP`, and nothing has happened.
+//
+// Each call looks whether somebody else has written over the area. Where its messages lie follows from the address that is
+// passed; how many there are and can be carries a check sum: if that is wrong, or the area was copied from elsewhere, each call
+// gives `LANEPIPE_E_CORRUPT` and does nothing, until the area is made anew. A message in it that is not what was put there is
+// error 103 in each drain. What the area knows of the list is compared with the public fields, and no access leaves list and
+// area for it. Not looked for are bytes that change while a call runs, and wrong entries of the tables that find a token or tell
+// which conditions wait: for those, tasks may wait for ever or be taken for others.
 typedef struct lanepipe_wait_side_t lanepipe_wait_side_t;
 
 #if defined(LANEPIPE_HOST)

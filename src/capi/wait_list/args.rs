@@ -18,7 +18,7 @@ pub(super) unsafe fn list_at(list: *mut lanepipe_wait_list_t) -> Result<ListRef,
 
 /// # Safety
 ///
-/// `side` is null or a side area whose list the caller has locked.
+/// `side` is null or memory of a side area whose list the caller has locked, whatever it holds by now.
 pub(super) unsafe fn side_at<'a>(side: *mut lanepipe_wait_side_t) -> Result<Option<SideUse<'a>>, Status> {
     if side.is_null() {
         return Ok(None);

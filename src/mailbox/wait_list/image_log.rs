@@ -15,16 +15,10 @@
 //! left it. If it does not, somebody discarded the ring, and those messages go with it.
 
 use super::image::{ListRef, MAX_CONDITIONS, MAX_ENTRIES};
-use super::log::{Log, Parked};
-use super::source::Message;
+use super::log::{Log, Parked, Slot, WORDS, check_of, pack, unpack};
 
-/// 64-bit words of a slot.
-const WORDS: usize = 6;
 /// Most entries taken from a list that is not full.
 const MAX_HEIGHT: usize = 16;
-const SIGNATURE: u64 = 0x6c61_6e65_7769_7431;
-
-type Slot = [u64; WORDS];
 
 /// The state that the mark describes, and where it belongs to.
 #[derive(Debug)]
@@ -46,14 +40,6 @@ pub(super) struct ImageLog {
 pub(super) struct Owner {
     pub(super) ring: u64,
     pub(super) run: Option<u32>,
-}
-
-fn mix(hash: u64, word: u64) -> u64 {
-    (hash ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29)
-}
-
-fn check_of(words: &[u64], place: u64) -> u64 {
-    words.iter().fold(mix(SIGNATURE, place), |hash, word| mix(hash, *word)) | 1
 }
 
 impl ImageLog {
@@ -285,39 +271,6 @@ fn run_word(run: Option<u32>) -> u64 {
 fn dimensions(shape: u64) -> (usize, usize) {
     let (width, height) = ((shape & 0xff) as usize, (shape >> 8 & 0xff) as usize);
     if width <= MAX_CONDITIONS && height <= MAX_ENTRIES { (width, height) } else { (0, 0) }
-}
-
-/// The top bit of the last word tells whether the message is counted; below it lies half a check sum.
-const COUNTED: u64 = 1 << 63;
-
-fn pack(index: usize, parked: &Parked) -> Slot {
-    let message = &parked.message;
-    let mut slot = [
-        message.task_token,
-        message.addr,
-        message.backend_cookie,
-        u64::from(message.expected_value) | u64::from(message.engine) << 32,
-        u64::from(message.completion_type as u32) | u64::from(message.kind) << 32,
-        0,
-    ];
-    slot[5] = check_of(&slot[..5], index as u64 + 1) & !COUNTED | if parked.counted { COUNTED } else { 0 };
-    slot
-}
-
-fn unpack(index: usize, slot: &Slot) -> Option<Parked> {
-    if slot[5] & !COUNTED != check_of(&slot[..5], index as u64 + 1) & !COUNTED {
-        return None;
-    }
-    let message = Message {
-        task_token: slot[0],
-        addr: slot[1],
-        backend_cookie: slot[2],
-        expected_value: slot[3] as u32,
-        engine: (slot[3] >> 32) as u32,
-        completion_type: slot[4] as u32 as i32,
-        kind: (slot[4] >> 32) as u32,
-    };
-    Some(Parked { message, counted: slot[5] & COUNTED != 0 })
 }
 
 impl Log for ImageLog {

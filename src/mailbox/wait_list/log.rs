@@ -8,11 +8,61 @@ use super::source::Message;
 
 /// One message held back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(C)]
 pub(super) struct Parked {
     pub(super) message: Message,
     /// Whether the entry's waiting count includes it.
     pub(super) counted: bool,
+}
+
+/// 64-bit words of a slot.
+pub(super) const WORDS: usize = 6;
+const SIGNATURE: u64 = 0x6c61_6e65_7769_7431;
+
+/// What a message is held in: five words of its own, and a check sum.
+pub(super) type Slot = [u64; WORDS];
+
+fn mix(hash: u64, word: u64) -> u64 {
+    (hash ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29)
+}
+
+/// The check sum of `words` at `place`; zero, stale or random words do not have it.
+pub(super) fn check_of(words: &[u64], place: u64) -> u64 {
+    words.iter().fold(mix(SIGNATURE, place), |hash, word| mix(hash, *word)) | 1
+}
+
+/// The top bit of the last word tells whether the message is counted; below it lies half a check sum.
+const COUNTED: u64 = 1 << 63;
+
+/// A message as it is held in slot `index`.
+pub(super) fn pack(index: usize, parked: &Parked) -> Slot {
+    let message = &parked.message;
+    let mut slot = [
+        message.task_token,
+        message.addr,
+        message.backend_cookie,
+        u64::from(message.expected_value) | u64::from(message.engine) << 32,
+        u64::from(message.completion_type as u32) | u64::from(message.kind) << 32,
+        0,
+    ];
+    slot[5] = check_of(&slot[..5], index as u64 + 1) & !COUNTED | if parked.counted { COUNTED } else { 0 };
+    slot
+}
+
+/// What [`pack`] made; `None` if that is not what lies there.
+pub(super) fn unpack(index: usize, slot: &Slot) -> Option<Parked> {
+    if slot[5] & !COUNTED != check_of(&slot[..5], index as u64 + 1) & !COUNTED {
+        return None;
+    }
+    let message = Message {
+        task_token: slot[0],
+        addr: slot[1],
+        backend_cookie: slot[2],
+        expected_value: slot[3] as u32,
+        engine: (slot[3] >> 32) as u32,
+        completion_type: slot[4] as u32 as i32,
+        kind: (slot[4] >> 32) as u32,
+    };
+    Some(Parked { message, counted: slot[5] & COUNTED != 0 })
 }
 
 /// Where messages are held.

@@ -11,10 +11,17 @@
 //!
 //! One call at a time works on an area. The word that tells an area from other memory also says whether one does, so that a
 //! call from within a callback is refused for no more than two stores per call. It lies apart from what the call has to itself.
+//!
+//! # An area that somebody wrote over
+//!
+//! Where the messages lie follows from the address in each call; how many there are and can be carries a check sum over that
+//! address, too, and so does each message. What tells of the list is a hint: numbers are folded, the order is a permutation or is
+//! made anew, and only live conditions of live entries are looked at. So nothing outside of list and area is touched. Hints
+//! that are wrong and do not show it cost more: a task that the index has lost is a task without an entry.
 
 use super::image::{EntryRef, ListRef, MAX_CONDITIONS, MAX_ENTRIES};
 use super::index::Index;
-use super::log::{Log, Parked};
+use super::log::{Log, Parked, Slot, check_of, pack, unpack};
 use super::private::{Private, Wanted, scan};
 use crate::status::Status;
 use crate::sync::atomic::Ordering;
@@ -58,7 +65,8 @@ pub struct Side {
     marked: [u8; MAX_ENTRIES],
     /// Entries whose public counts are behind `conditions`, one bit each; none between calls.
     ahead: u64,
-    remembers: bool,
+    /// Not 0: completed tasks are remembered.
+    remembers: u8,
     retired: [u64; REMEMBERED],
     occupied: [u64; REMEMBERED / 64],
 }
@@ -67,13 +75,16 @@ pub struct Side {
 #[derive(Debug)]
 #[repr(C)]
 pub(super) struct SideLog {
-    records: *mut Parked,
+    /// Where the call found them.
+    slots: *mut Slot,
     capacity: u32,
     len: u32,
     uncounted: u32,
+    /// Over all of the above.
+    check: u64,
 }
 
-// SAFETY: the records are part of the side area, which one thread at a time uses.
+// SAFETY: the slots are part of the side area, which one thread at a time uses.
 unsafe impl Send for SideLog {}
 
 /// A side area in the use of one call, which ends when it is dropped.
@@ -110,8 +121,8 @@ impl Drop for SideUse<'_> {
 impl SideArea {
     /// Bytes of an area that holds `overflow` messages; `None` above [`MAX_OVERFLOW`].
     pub fn required_size(overflow: u32) -> Option<usize> {
-        const { assert!(size_of::<Self>().is_multiple_of(align_of::<Parked>())) };
-        (overflow <= MAX_OVERFLOW).then(|| size_of::<Self>() + overflow as usize * size_of::<Parked>())
+        const { assert!(size_of::<Self>().is_multiple_of(align_of::<Slot>())) };
+        (overflow <= MAX_OVERFLOW).then(|| size_of::<Self>() + overflow as usize * size_of::<Slot>())
     }
 
     /// Makes an area in `length` bytes at `memory`, aligned to 64. `remembers`: completed tasks are remembered for a while.
@@ -133,12 +144,9 @@ impl SideArea {
         if length < size {
             return Err(Status::LANEPIPE_E_INVALID);
         }
-        let log = SideLog {
-            records: memory.wrapping_add(size_of::<Self>()).cast(),
-            capacity: overflow,
-            len: 0,
-            uncounted: 0,
-        };
+        let mut log =
+            SideLog { slots: Self::slots_of(place.as_ptr()), capacity: overflow, len: 0, uncounted: 0, check: 0 };
+        log.seal();
         let side = Side {
             log,
             index: Index::new(),
@@ -149,7 +157,7 @@ impl SideArea {
             conditions: [0; MAX_ENTRIES],
             marked: [0; MAX_ENTRIES],
             ahead: 0,
-            remembers,
+            remembers: u8::from(remembers),
             retired: [0; REMEMBERED],
             occupied: [0; REMEMBERED / 64],
         };
@@ -158,7 +166,14 @@ impl SideArea {
         Ok(place)
     }
 
-    /// Takes the area at `address` for one call; `LANEPIPE_E_OVERLAP` if another one works on it.
+    /// Where the messages of the area at `place` lie.
+    #[inline(always)]
+    fn slots_of(place: *mut Self) -> *mut Slot {
+        place.wrapping_add(1).cast()
+    }
+
+    /// Takes the area at `address` for one call; `LANEPIPE_E_OVERLAP` if another one works on it, `LANEPIPE_E_CORRUPT` if it is none
+    /// or somebody wrote over what its messages depend on.
     ///
     /// # Safety
     ///
@@ -177,9 +192,13 @@ impl SideArea {
             IN_USE => return Err(Status::LANEPIPE_E_OVERLAP),
             _ => return Err(Status::LANEPIPE_E_CORRUPT),
         }
-        mark.store(IN_USE, Ordering::Relaxed);
         // SAFETY: an area, which the lock's holder alone uses, and of its calls only this one by the mark.
         let side = unsafe { &mut (*place.as_ptr()).side };
+        side.log.slots = Self::slots_of(place.as_ptr());
+        if side.log.check != side.log.sum() || side.ahead != 0 {
+            return Err(Status::LANEPIPE_E_CORRUPT);
+        }
+        mark.store(IN_USE, Ordering::Relaxed);
         Ok(SideUse { mark, side })
     }
 }
@@ -235,7 +254,7 @@ impl Side {
     fn mark(&mut self, entry: usize) {
         let (first, end) = (self.marked[entry & MASK], self.conditions[entry & MASK]);
         if first < end {
-            let bits = (u64::MAX >> ((MAX_CONDITIONS as u8 - (end - first)) & MASK as u8)) << (first & MASK as u8);
+            let bits = first_bits((end - first).into()) << (first & MASK as u8);
             self.unsatisfied[entry & MASK] |= bits;
             self.plain[entry & MASK] |= bits;
             self.marked[entry & MASK] = end;
@@ -273,13 +292,17 @@ impl Private for Side {
         MAX_ENTRIES
     }
     fn condition_limit(&self) -> usize {
-        super::image::MAX_CONDITIONS
+        MAX_CONDITIONS
     }
 
     fn enter(&mut self, list: ListRef) {
         let count = list.count();
-        let known = &self.index;
-        if known.len() == count && (0..count).all(|entry| known.is_at(entry, list.entry(entry).task_token())) {
+        let mut ordered = 0u64;
+        let is_known = |entry| {
+            ordered |= 1u64 << (self.order[entry & MASK] & MASK as u8);
+            self.index.is_at(entry, list.entry(entry).task_token())
+        };
+        if self.index.len() == count && (0..count).all(is_known) && ordered == first_bits(count) {
             return;
         }
         self.index.clear();
@@ -375,7 +398,7 @@ impl Private for Side {
         if self.unsatisfied[entry & MASK] == 0 && image.waiting() > 0 {
             self.rescan(entry, image);
         }
-        let unsatisfied = self.unsatisfied[entry & MASK];
+        let unsatisfied = self.unsatisfied[entry & MASK] & first_bits(image.conditions());
         Wanted {
             unsatisfied,
             plain: self.plain[entry & MASK] & unsatisfied,
@@ -387,7 +410,7 @@ impl Private for Side {
         // The order closes up, and the last entry goes by another number.
         let mut kept = 0;
         for from in 0..=last {
-            let number = self.order[from & MASK] as usize;
+            let number = self.order[from & MASK] as usize & MASK;
             if number == entry {
                 continue;
             }
@@ -414,7 +437,7 @@ impl Private for Side {
     }
 
     fn retired(&mut self, token: u64) {
-        if self.remembers {
+        if self.remembers != 0 {
             let place = Self::place_of(token);
             self.occupied[place / 64] |= 1 << (place % 64);
             self.retired[place] = token;
@@ -422,12 +445,30 @@ impl Private for Side {
     }
 }
 
+/// The lowest `count` bits, of 64 at most.
+#[inline(always)]
+fn first_bits(count: usize) -> u64 {
+    if count < MAX_ENTRIES { !(u64::MAX << count) } else { u64::MAX }
+}
+
 impl SideLog {
     fn has_room(&mut self) -> bool {
         self.len < self.capacity
     }
-    fn record(&self, index: usize) -> Option<*mut Parked> {
-        (index < self.capacity as usize).then(|| self.records.wrapping_add(index))
+
+    fn slot(&self, index: usize) -> Option<*mut Slot> {
+        (index < self.capacity as usize).then(|| self.slots.wrapping_add(index))
+    }
+
+    /// The check sum that belongs to the counts, for slots that lie here.
+    #[inline(always)]
+    fn sum(&self) -> u64 {
+        let counts = u64::from(self.len) | u64::from(self.uncounted) << 32;
+        check_of(&[counts, self.capacity.into()], self.slots as u64)
+    }
+
+    fn seal(&mut self) {
+        self.check = self.sum();
     }
 }
 
@@ -441,8 +482,9 @@ impl Log for SideLog {
     }
 
     fn get(&self, index: usize) -> Option<Parked> {
-        // SAFETY: one of the area's records, which `push` has written.
-        (index < self.len()).then(|| self.record(index)).flatten().map(|record| unsafe { record.read() })
+        let slot = self.slot(index).filter(|_| index < self.len())?;
+        // SAFETY: one of the area's slots.
+        unpack(index, &unsafe { slot.read() })
     }
 
     fn push(&mut self, parked: Parked) -> bool {
@@ -451,19 +493,29 @@ impl Log for SideLog {
         }
         self.len += 1;
         self.uncounted += u32::from(!parked.counted);
+        self.seal();
         self.set(self.len() - 1, parked);
         true
     }
 
     fn set(&mut self, index: usize, parked: Parked) {
-        if let Some(record) = self.record(index) {
-            // SAFETY: one of the area's records.
-            unsafe { record.write(parked) };
+        if let Some(slot) = self.slot(index) {
+            // SAFETY: one of the area's slots.
+            unsafe { slot.write(pack(index, &parked)) };
         }
     }
 
     fn truncate(&mut self, len: usize, uncounted: usize) {
         self.len = self.len.min(len as u32);
         self.uncounted = self.len.min(uncounted as u32);
+        self.seal();
+    }
+
+    fn holds(&self, token: u64, len: usize) -> bool {
+        // The check sums are left to those who use what the messages say.
+        // SAFETY: one of the area's slots; a slot's first word is the token.
+        (0..len.min(self.len()))
+            .filter_map(|index| self.slot(index))
+            .any(|slot| unsafe { slot.cast::<u64>().read() } == token)
     }
 }

@@ -5,6 +5,7 @@ mod by_hand;
 mod drain;
 mod full;
 mod hostile;
+mod overwritten;
 mod pass;
 mod reenter;
 mod stream;
