@@ -179,28 +179,51 @@ impl<'a, S: Source, K: Sink, P: Private> Call<'a, S, K, P> {
                 stayed += 1;
                 continue;
             }
-            let slot = entry.slot_state();
+            let (slot, token, count) = (entry.slot_state(), entry.task_token(), self.list.count());
             let completed = if slot == 0 { Err(ERROR_REGISTRATION) } else { self.sink.complete(slot) };
             if let Err(error) = completed {
                 return Err(self.fail(Failure::of_entry(error, entry)));
             }
-            entries::remove(self.list, self.private, number);
             removed += 1;
+            if self.list.count() != count || entry.task_token() != token {
+                self.remove_moved(token);
+                break;
+            }
+            entries::remove(self.list, self.private, number);
         }
         Ok(removed)
     }
 
+    /// Removes the task `token`, which is complete, from a list that was edited while it was completed.
+    #[cold]
+    fn remove_moved(&mut self, token: u64) {
+        if let Some(number) = entries::find(self.list, self.private, token) {
+            entries::remove(self.list, self.private, number);
+        }
+    }
+
     /// Polls the conditions of an entry that do not hold yet.
     fn poll_entry(&mut self, number: usize, entry: EntryRef) -> Result<(), Failure> {
+        if self.poll_known(number, entry)? || entry.waiting() <= 0 {
+            return Ok(());
+        }
+        // None that is known keeps the task: it waits for one that is held, or for one that was written by hand.
+        self.private.rearranged(number, entry);
+        self.poll_known(number, entry).map(|_| ())
+    }
+
+    /// Polls the conditions of an entry that are known and do not hold yet; true if one still does not.
+    fn poll_known(&mut self, number: usize, entry: EntryRef) -> Result<bool, Failure> {
         let wanted = self.private.wanted(number, entry);
         // A caller's poll may have effects.
         let plain = if self.sink.polls() { 0 } else { wanted.plain };
         let mut line = 0;
         let mut rest = wanted.unsatisfied & !plain;
+        let mut waits = false;
         while rest != 0 {
             let condition = rest.trailing_zeros() as usize;
             rest &= rest - 1;
-            self.poll_condition(number, entry, condition, &mut line)?;
+            waits |= !self.poll_condition(number, entry, condition, &mut line)?;
         }
         // One of these that is not ready is enough to keep the task: the others would change nothing. The one that was not
         // ready last time comes first.
@@ -208,7 +231,7 @@ impl<'a, S: Source, K: Sink, P: Private> Call<'a, S, K, P> {
         if rest >> wanted.hint & 1 != 0 {
             rest &= !(1 << wanted.hint);
             if !self.poll_condition(number, entry, wanted.hint as usize, &mut line)? {
-                return Ok(());
+                return Ok(true);
             }
         }
         while rest != 0 {
@@ -216,10 +239,10 @@ impl<'a, S: Source, K: Sink, P: Private> Call<'a, S, K, P> {
             rest &= rest - 1;
             if !self.poll_condition(number, entry, condition, &mut line)? {
                 self.private.pending(number, condition);
-                return Ok(());
+                return Ok(true);
             }
         }
-        Ok(())
+        Ok(waits)
     }
 
     /// Polls one condition, unless it held before; true if it holds now. `line` is the line of the counter that was invalidated last.

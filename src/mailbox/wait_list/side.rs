@@ -2,9 +2,9 @@
 //! lets it hold more than the image can.
 //!
 //! It is used under the list's lock. Between calls only functions of this module change the list; if public fields were
-//! written by hand all the same, a count that differs, a token that differs, a number of conditions that differs, or a task
-//! that waits although none of its conditions does makes the state of that entry, or all of it, be taken from the public
-//! fields again.
+//! written by hand all the same, a count that differs, a token that differs, a number of conditions that differs, a condition
+//! appended by itself, or a task that waits although none of its conditions does makes the state of that entry, or all of it,
+//! be taken from the public fields again.
 //!
 //! While a call appends runs of conditions it counts them here alone: the public counts of an entry lie in a line of their own.
 //! They follow before anything else looks at them, at the end of the call at the latest.
@@ -330,19 +330,14 @@ impl Private for Side {
 
     #[inline(always)]
     fn appended(&mut self, entry: usize, image: EntryRef, condition: usize, plain: bool) {
-        if usize::from(self.conditions[entry & MASK]) != condition {
+        if condition != 0 {
+            // Not part of a run: those before it may have been exchanged by hand, which their number does not tell.
             return self.rescan(entry, image);
         }
-        self.mark(entry);
-        let bit = 1u64 << (condition & MASK);
-        self.unsatisfied[entry & MASK] |= bit;
-        if plain {
-            self.plain[entry & MASK] |= bit;
-        } else {
-            self.plain[entry & MASK] &= !bit;
-        }
-        self.conditions[entry & MASK] = condition as u8 + 1;
-        self.marked[entry & MASK] = condition as u8 + 1;
+        self.unsatisfied[entry & MASK] = 1;
+        self.plain[entry & MASK] = u64::from(plain);
+        self.conditions[entry & MASK] = 1;
+        self.marked[entry & MASK] = 1;
     }
 
     #[inline(always)]
@@ -395,9 +390,6 @@ impl Private for Side {
             self.rescan(entry, image);
         }
         self.mark(entry);
-        if self.unsatisfied[entry & MASK] == 0 && image.waiting() > 0 {
-            self.rescan(entry, image);
-        }
         let unsatisfied = self.unsatisfied[entry & MASK] & first_bits(image.conditions());
         Wanted {
             unsatisfied,

@@ -48,10 +48,10 @@ fn an_entry_that_a_callback_has_added_is_polled() {
             list.set_count(list.count() + 1);
             assert!(append(list, None, entry, &first));
         });
-        drain(list, side, mode, &mut ring, &mut adder);
         world.set(1, 1);
         world.set(2, 1);
-        poll(list, lists.parts().1, mode, &mut ring, &mut adder);
+        // In the pass of the same call.
+        poll(list, side, mode, &mut ring, &mut adder);
         assert_eq!(adder.completed, [0x1009, 0x1005]);
     }
 }
@@ -124,6 +124,89 @@ fn a_condition_that_is_written_anew_by_hand_is_polled() {
     }
 }
 
+/// How many conditions there are does not tell that one of them is another one now.
+#[test]
+fn conditions_that_are_exchanged_by_hand_count_from_the_next_pass_on() {
+    for is_malformed in [false, true] {
+        for mut lists in Lists::both() {
+            lists.foreign = false;
+            let mut world = World::new(8);
+            let mut ring = Ring::of([world.counter(1, 0, 1), world.counter(1, 1, 1), done(1, 0x1001)]);
+            lists.drain(&mut ring, &mut world);
+            world.set(0, 1);
+            lists.poll(&mut ring, &mut world);
+            let entry = lists.list().entry(0);
+            let exchanged = world.counter(1, 2, 1);
+            let addr = if is_malformed { 0 } else { exchanged.addr };
+            entry.condition(0).write(&Message { addr, ..exchanged }.words());
+            entry.set_waiting(2);
+            let appended = world.counter(1, 3, 1);
+            let (list, side) = lists.parts();
+            assert!(append(list, side, entry, &appended));
+            if is_malformed {
+                let failure = lists.poll(&mut ring, &mut world).failure.unwrap();
+                assert_eq!((failure.error, failure.addr), (ERROR_INVALID, 0));
+            } else {
+                (1..4).for_each(|at| world.set(at, 1));
+                lists.poll(&mut ring, &mut world);
+                assert_eq!(world.completed, [0x1001], "all of them hold");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_list_that_is_edited_while_a_pass_completes_a_task_loses_that_task_only() {
+    /// What is done, and the slots of the tasks that are left.
+    type Edit = (fn(ListRef), &'static [u64]);
+    let edits: [Edit; 3] = [
+        // Another task is added; the last one is moved over the first; the task itself is removed.
+        (
+            |list| {
+                let added = list.entry(list.count());
+                added.copy_from(list.entry(0));
+                added.set_task_token(5);
+                added.set_slot_state(0x1005);
+                list.set_count(list.count() + 1);
+            },
+            &[0x1001, 0x1003, 0x1005],
+        ),
+        (
+            |list| {
+                list.entry(0).copy_from(list.entry(2));
+                list.set_count(2);
+            },
+            &[0x1003],
+        ),
+        (
+            |list| {
+                list.entry(1).copy_from(list.entry(2));
+                list.set_count(2);
+            },
+            &[0x1001, 0x1003],
+        ),
+    ];
+    for (edit, left) in edits {
+        for mut lists in Lists::both() {
+            let mut world = World::new(8);
+            let mut ring = Ring::of([(1, 0), (9, 1), (3, 0)].map(|(token, at)| world.counter(token, at, 1)));
+            ring.messages.extend([1, 9, 3].map(|token| done(token, 0x1000 + token)));
+            lists.drain(&mut ring, &mut world);
+            world.set(1, 1);
+            let (mode, list) = (lists.mode, lists.list());
+            let mut editor = Editor::new(|| edit(list));
+            poll(list, lists.parts().1, mode, &mut ring, &mut editor);
+            assert_eq!((editor.completed.as_slice(), list.count()), (&[0x1009][..], left.len()));
+            world.set(0, 1);
+            for _ in 0..2 {
+                poll(list, lists.parts().1, mode, &mut ring, &mut editor);
+            }
+            editor.completed[1..].sort_unstable();
+            assert_eq!((&editor.completed[1..], list.count()), (left, 0));
+        }
+    }
+}
+
 /// A mailbox whose messages a second consumer takes just before the list consumes.
 struct Robbed<'a> {
     transport: &'a Transport<RawMemory>,
@@ -169,5 +252,148 @@ fn who_lost_its_messages_to_another_consumer_consumes_no_more() {
         assert_eq!((outcome.drained, world.completed.len()), (0, 0), "the other one has them");
         assert_eq!(transport.tail(), 2);
         assert!(transport.push(&world.counter(1, 0, 1)), "the ring is empty");
+    }
+}
+
+/// Something that code which knows the public fields only may do between two calls.
+fn edit(random: &mut Random, lists: &mut Lists, world: &World, token: &mut u64) {
+    let list = lists.list();
+    let condition = |random: &mut Random| {
+        let at = random.below(40) as usize;
+        match random.below(4) {
+            0 => world.record(0, at, 1),
+            _ => world.counter(0, at, 1),
+        }
+    };
+    let count = list.count();
+    let entry = list.entry(random.below(count.max(1) as u64) as usize);
+    let kind = random.below(9);
+    if kind == 0 && count < 20 {
+        *token += 1;
+        let added = list.entry(count);
+        added.set_task_token(*token);
+        added.set_slot_state(0x1000 + *token);
+        added.set_normal_done_byte(random.below(2) as u8);
+        let conditions = random.below(4) as usize;
+        (0..conditions).for_each(|at| added.condition(at).write(&condition(random).words()));
+        added.set_condition_count(conditions as i32);
+        added.set_waiting(conditions as i32);
+        list.set_count(count + 1);
+        return;
+    }
+    if count == 0 {
+        return;
+    }
+    let conditions = entry.conditions();
+    let at = random.below(conditions.max(1) as u64) as usize;
+    let add = |random: &mut Random, entry: EntryRef| {
+        let at = entry.conditions();
+        if at < 64 {
+            entry.condition(at).write(&condition(random).words());
+            entry.set_condition_count(at as i32 + 1);
+            entry.set_waiting(entry.waiting() + 1);
+        }
+    };
+    let drop_one = |entry: EntryRef| {
+        if !entry.condition(at).is_satisfied() {
+            entry.set_waiting(entry.waiting() - 1);
+        }
+        (at + 1..conditions).for_each(|from| entry.condition(from - 1).copy_from(entry.condition(from)));
+        entry.set_condition_count(conditions as i32 - 1);
+    };
+    match kind {
+        1 => {
+            entry.copy_from(list.entry(count - 1));
+            list.set_count(count - 1);
+        }
+        2 => add(random, entry),
+        3 if conditions > 0 => drop_one(entry),
+        4 if conditions > 0 => {
+            drop_one(entry);
+            add(random, entry);
+        }
+        5 if conditions > 0 => {
+            if entry.condition(at).is_satisfied() {
+                entry.set_waiting(entry.waiting() + 1);
+            }
+            entry.condition(at).write(&condition(random).words());
+        }
+        6 if conditions > 0 && !entry.condition(at).is_satisfied() => {
+            entry.condition(at).set_satisfied_byte(1);
+            entry.condition(at).set_retired_byte(1);
+            entry.set_waiting(entry.waiting() - 1);
+        }
+        7 => {
+            let other = list.entry(random.below(count as u64) as usize);
+            let token = entry.task_token();
+            entry.set_task_token(other.task_token());
+            other.set_task_token(token);
+        }
+        8 => {
+            let appended = condition(random);
+            let side = if random.below(2) == 0 { lists.parts().1 } else { None };
+            append(list, side, entry, &appended);
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn a_pass_goes_by_the_public_fields_whatever_was_edited() {
+    for seed in 0..100 {
+        for mut lists in Lists::both() {
+            lists.foreign = false;
+            let mut random = Random(seed);
+            let mut world = World::new(40);
+            let mut ring = Ring::default();
+            let mut token = 0;
+            for step in 0..60 {
+                for _ in 0..random.below(4) {
+                    let of = if random.below(2) == 0 { token + 1 } else { random.below(token + 1) };
+                    token = token.max(of);
+                    let is_live = (0..lists.list().count()).any(|at| lists.list().entry(at).task_token() == of);
+                    match random.below(6) {
+                        0 if is_live => ring.push(done(of, 0x1000 + of)),
+                        1 => ring.push(world.record(of, random.below(40) as usize, 1)),
+                        _ => ring.push(world.counter(of, random.below(40) as usize, 1)),
+                    }
+                }
+                if random.below(2) == 0 {
+                    lists.drain(&mut ring, &mut world);
+                }
+                for _ in 0..random.below(3) {
+                    edit(&mut random, &mut lists, &world, &mut token);
+                }
+                lists.drain(&mut ring, &mut world);
+                for _ in 0..random.below(6) {
+                    let at = random.below(40) as usize;
+                    world.set(at, 1);
+                    world.set_record(at, 1);
+                }
+                if random.below(4) == 0 {
+                    (0..40).for_each(|at| world.set(at, 0));
+                    (0..40).for_each(|at| world.set_record(at, 0));
+                }
+                let list = lists.list();
+                let is_ready = |entry: EntryRef, world: &mut World| {
+                    let found = (0..entry.conditions()).filter(|at| {
+                        let condition = entry.condition(*at);
+                        !condition.is_satisfied() && test(Variant::A2T, condition, world) == Poll::Ready
+                    });
+                    entry.is_normal_done() && entry.waiting() - found.count() as i32 <= 0
+                };
+                let mut expected: Vec<u64> = (0..list.count())
+                    .map(|at| list.entry(at))
+                    .filter(|entry| is_ready(*entry, &mut world))
+                    .map(|entry| entry.slot_state())
+                    .collect();
+                let before = world.completed.len();
+                lists.poll(&mut ring, &mut world);
+                let mut completed = world.completed[before..].to_vec();
+                expected.sort_unstable();
+                completed.sort_unstable();
+                assert_eq!(completed, expected, "seed {seed}, step {step}, {}", lists.area().is_some());
+            }
+        }
     }
 }
