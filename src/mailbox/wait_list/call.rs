@@ -203,16 +203,24 @@ impl<'a, S: Source, K: Sink, P: Private> Call<'a, S, K, P> {
     }
 
     /// Polls the conditions of an entry that do not hold yet.
+    #[inline(always)]
     fn poll_entry(&mut self, number: usize, entry: EntryRef) -> Result<(), Failure> {
         if self.poll_known(number, entry)? || entry.waiting() <= 0 {
             return Ok(());
         }
-        // None that is known keeps the task: it waits for one that is held, or for one that was written by hand.
+        self.poll_rearranged(number, entry)
+    }
+
+    /// None that is known keeps the task: it waits for one that is held, or for one that was written by hand.
+    #[cold]
+    #[inline(never)]
+    fn poll_rearranged(&mut self, number: usize, entry: EntryRef) -> Result<(), Failure> {
         self.private.rearranged(number, entry);
         self.poll_known(number, entry).map(|_| ())
     }
 
     /// Polls the conditions of an entry that are known and do not hold yet; true if one still does not.
+    #[inline(always)]
     fn poll_known(&mut self, number: usize, entry: EntryRef) -> Result<bool, Failure> {
         let wanted = self.private.wanted(number, entry);
         // A caller's poll may have effects.

@@ -198,6 +198,7 @@ impl SideArea {
         if side.log.check != side.log.sum() || side.ahead != 0 {
             return Err(Status::LANEPIPE_E_CORRUPT);
         }
+        // Relaxed: as for the load.
         mark.store(IN_USE, Ordering::Relaxed);
         Ok(SideUse { mark, side })
     }
@@ -297,12 +298,9 @@ impl Private for Side {
 
     fn enter(&mut self, list: ListRef) {
         let count = list.count();
-        let mut ordered = 0u64;
-        let is_known = |entry| {
-            ordered |= 1u64 << (self.order[entry & MASK] & MASK as u8);
-            self.index.is_at(entry, list.entry(entry).task_token())
-        };
-        if self.index.len() == count && (0..count).all(is_known) && ordered == first_bits(count) {
+        let ordered = self.order.iter().take(count).fold(0u64, |seen, entry| seen | 1 << (entry & MASK as u8));
+        let is_known = |entry| self.index.is_at(entry, list.entry(entry).task_token());
+        if self.index.len() == count && ordered == first_bits(count) && (0..count).all(is_known) {
             return;
         }
         self.index.clear();
