@@ -20,8 +20,9 @@
 //!
 //! # Failure exits
 //!
-//! A full ring is waited for: `should_abort` ends the wait, `help` may make room. An abort leaves the subtask uncounted and
-//! the slab as it was; conditions pushed by then stay in the ring of a run that is over.
+//! A full ring is waited for: `should_abort` ends the wait, `help` may make room. Conditions pushed by then stay in the ring of
+//! a run that is over. An abort among the conditions leaves the slab as it was and the subtask uncounted, unless it is its
+//! task's only one; one that finds the sentinel alone left to push finds the subtask counted.
 
 mod slot;
 

@@ -251,7 +251,7 @@ impl<A: SwimlaneArch> Swimlane<A> {
         let Some(last) = waiting.iter().rposition(|deferred| deferred.gate == reg_task_id) else {
             return Acknowledged::Through;
         };
-        match publish_deferred(&mut lane, clock, core, last + 1) {
+        match publish_deferred(&mut lane, clock, core, last + 1, true) {
             (_, Ok(())) => Acknowledged::Through,
             (_, Err(_)) => Acknowledged::Kept,
         }
@@ -272,7 +272,7 @@ impl<A: SwimlaneArch> Swimlane<A> {
             *place = Deferred { address, seq, records, ..Deferred::NONE };
             core.deferred_count += 1;
         }
-        let (published, outcome) = publish_deferred(&mut lane, clock, core, PLACES);
+        let (published, outcome) = publish_deferred(&mut lane, clock, core, PLACES, true);
         if is_used {
             head_of(state).publish(0, seq.wrapping_add(1));
             core.before_active = core.dispatches;
@@ -299,14 +299,20 @@ impl<A: SwimlaneArch> Swimlane<A> {
 }
 
 /// Publishes the first `count` deferred buffers in their order; stops at the first that cannot be. How many records that were.
+/// `waits`: for room, at most for the budget each.
 fn publish_deferred<A: SwimlaneArch>(
     lane: &mut Lane<'_, TaskPool<A, 3>>,
     clock: &mut impl Clock,
     core: &mut Core,
     count: usize,
+    waits: bool,
 ) -> (u32, Result<(), Refused>) {
     let (mut done, mut published, mut outcome) = (0, 0u32, Ok(()));
     for deferred in core.deferred.iter().take(count.min(core.deferred_count)) {
+        if !waits && lane.ready().is_ok_and(|ready| ready.look().is_none()) {
+            outcome = Err(Refused::TimedOut);
+            break;
+        }
         reset_count(deferred.address, deferred.records);
         wmb();
         outcome = enqueue(lane, clock, deferred.address, deferred.seq);
@@ -353,16 +359,17 @@ fn rotate<A: SwimlaneArch>(
 ) -> Dispatched {
     let state = lane.state;
     let (old, seq) = (lane.current(state), lane.seq(state));
+    // A further dispatch finds what the first one has waited for in vain, and the scheduler has other cores.
+    let waits = old != 0 && core.dispatches.wrapping_sub(core.before_active) == CAPACITY;
     // The tasks of earlier gates are long through; the host may need these buffers to have one for this core.
-    let _ = publish_deferred(lane, clock, core, PLACES);
+    let _ = publish_deferred(lane, clock, core, PLACES, waits);
     if core.deferred_count >= DEFERRED {
         return Dispatched::NoBuffer;
     }
     let mut address = 0;
     if let Some(free) = lane.free(state) {
         let gates = lane.gates();
-        // Its scheduler has waited in vain already, and has other cores.
-        let budget = if old == 0 { 0 } else { lane.budget() };
+        let budget = if waits { lane.budget() } else { 0 };
         let head = Wait::new(clock, lane.latch(), budget).free(&free, gates.as_ref());
         if let Ok(head) = head {
             // A slot that holds no buffer is used up, too.

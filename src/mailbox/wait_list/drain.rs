@@ -74,6 +74,7 @@ impl<S: Source, K: Sink, P: Private> Call<'_, S, K, P> {
                 self.consume();
                 if !self.outcome.overlap {
                     self.private.set_applied(Some(self.source.tail().wrapping_add(1)));
+                    self.outcome.more = true;
                 }
                 return;
             }
@@ -147,7 +148,7 @@ impl<S: Source, K: Sink, P: Private> Call<'_, S, K, P> {
     #[cold]
     fn hold_condition(&mut self, number: usize, message: &Message) -> Step {
         if !self.private.log().push(Parked { message: *message, counted: true }) {
-            return Step::Refused(ERROR_REGISTRATION);
+            return self.without_room(ERROR_REGISTRATION);
         }
         let entry = self.list.entry(number);
         entry.set_waiting(entry.waiting().saturating_add(1));
@@ -161,6 +162,11 @@ impl<S: Source, K: Sink, P: Private> Call<'_, S, K, P> {
             self.outcome.ignored += 1;
             return Step::Applied;
         }
+        let can_complete = self.may_complete && self.sink.completes();
+        if message.kind == CONDITION && !can_complete && self.is_full() {
+            // Whether others of its task are held makes no difference, and takes time to find out.
+            return self.hold(message);
+        }
         let held = self.private.log_ref().len();
         let is_held = held != 0 && self.private.log_ref().holds(message.task_token, held);
         if message.kind == NORMAL_DONE && self.sink.completes() && !is_held {
@@ -170,7 +176,7 @@ impl<S: Source, K: Sink, P: Private> Call<'_, S, K, P> {
             if self.create(message) {
                 return Step::Applied;
             }
-            if self.may_complete && self.sink.completes() {
+            if can_complete {
                 if !self.complete_what_holds() {
                     return Step::Failed;
                 }
@@ -253,9 +259,19 @@ impl<S: Source, K: Sink, P: Private> Call<'_, S, K, P> {
         if self.private.log().push(Parked { message: *message, counted: false }) {
             return Step::Applied;
         }
-        // Full for good if the sentinels of all entries are still to come: they may lie behind this message.
+        self.without_room(ERROR_OVERFLOW)
+    }
+
+    /// A message fits nowhere. That is an error for good if the sentinels of all entries are still to come: they may lie behind
+    /// it.
+    fn without_room(&self, error: i32) -> Step {
         let will_shrink = (0..self.list.count()).any(|number| self.list.entry(number).is_normal_done());
-        if will_shrink { Step::Wait } else { Step::Refused(ERROR_OVERFLOW) }
+        if will_shrink { Step::Wait } else { Step::Refused(error) }
+    }
+
+    /// Whether no task gets an entry now.
+    fn is_full(&self) -> bool {
+        self.list.count() >= self.private.entry_limit()
     }
 
     /// Stores held messages that there is room for, oldest first; false after a failure.
@@ -294,10 +310,11 @@ impl<S: Source, K: Sink, P: Private> Call<'_, S, K, P> {
                 self.sentinel(number, &message);
                 return true;
             }
-            if self.private.log_ref().holds(message.task_token, kept) {
+            let completes = self.sink.completes();
+            if !completes && self.is_full() || self.private.log_ref().holds(message.task_token, kept) {
                 return false;
             }
-            if self.sink.completes() {
+            if completes {
                 return match self.complete_at_once(&message) {
                     Step::Applied => true,
                     Step::Refused(error) => {
@@ -335,7 +352,7 @@ impl<S: Source, K: Sink, P: Private> Call<'_, S, K, P> {
                 self.outcome.ignored += 1;
                 true
             }
-            None => !self.private.log_ref().holds(message.task_token, kept) && self.create(&message),
+            None => !self.is_full() && !self.private.log_ref().holds(message.task_token, kept) && self.create(&message),
         }
     }
 }

@@ -88,7 +88,12 @@ pub(super) fn append<P: Private>(
     if at >= private.condition_limit() {
         match make_room(private, number, entry, message, counts) {
             Some(room) => at = room,
-            None => return if merge(entry, message, counts) { Appended::Merged } else { Appended::Full },
+            None if merge(entry, message, counts) => {
+                // The one that stands for both may be invalid now.
+                private.rearranged(number, entry);
+                return Appended::Merged;
+            }
+            None => return Appended::Full,
         }
     }
     let plain = write(entry.condition(at), &message.words());

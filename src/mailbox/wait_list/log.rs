@@ -80,8 +80,8 @@ pub(super) trait Log {
     /// Keeps the first `len` messages, of which `uncounted` are in no waiting count.
     fn truncate(&mut self, len: usize, uncounted: usize);
 
-    /// Whether one of the first `len` messages is of the task `token`.
+    /// Whether one of the first `len` messages is of the task `token`. The latest first: messages of a task come close together.
     fn holds(&self, token: u64, len: usize) -> bool {
-        (0..len).any(|index| self.get(index).is_some_and(|parked| parked.message.task_token == token))
+        (0..len).rev().any(|index| self.get(index).is_some_and(|parked| parked.message.task_token == token))
     }
 }

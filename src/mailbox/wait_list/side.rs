@@ -505,6 +505,7 @@ impl Log for SideLog {
         // The check sums are left to those who use what the messages say.
         // SAFETY: one of the area's slots; a slot's first word is the token.
         (0..len.min(self.len()))
+            .rev()
             .filter_map(|index| self.slot(index))
             .any(|slot| unsafe { slot.cast::<u64>().read() } == token)
     }

@@ -4,7 +4,7 @@ use super::super::TaskPool;
 use super::super::aicore::{Acknowledged, Core, CoreFlushed, Dispatched, head_of};
 use super::super::head::CoreLocal;
 use super::rig::Rig;
-use crate::device::lane::{At, Losses, Thread};
+use crate::device::lane::{At, Form, Losses, Thread};
 use crate::device::rig::{Entry, TestClock, active, books, count};
 use crate::layout::runtime::{A5, Arch};
 
@@ -339,5 +339,25 @@ fn core_without_a_head() {
         let outcome = lane.swimlane.on_aicore_ack(&mut lane.thread, &mut lane.clock, &mut core, 1);
         assert_eq!(outcome, Acknowledged::Ignored);
         assert_eq!(lane.swimlane.flush_core(&mut lane.thread, &mut lane.clock, &mut core), None);
+    }
+}
+
+/// Although the host shows signs of life, by which each wait would have a whole budget.
+#[test]
+fn only_a_rotations_first_dispatch_waits() {
+    let rig = Rig::new(1);
+    let mut lane = Lane::new(&rig, 1);
+    rig.host.fill_ready::<Aicore>(1);
+    let heads = rig.host.at(<Aicore as Form>::HEADER.heads + 2 * 4);
+    lane.run_many(1024);
+    for dispatch in 0..8 {
+        heads.store32((heads.load32() + 1) % 1000);
+        let before = lane.clock.relaxed;
+        assert_eq!(lane.dispatch(), Dispatched::NoBuffer);
+        assert_eq!(lane.clock.relaxed != before, dispatch == 0, "dispatch {dispatch}");
+        if dispatch == 0 {
+            lane.reserve();
+            lane.ack();
+        }
     }
 }

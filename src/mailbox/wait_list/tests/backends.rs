@@ -232,3 +232,18 @@ fn urma_lines_are_invalidated_before_they_are_read() {
     let contexts = [workspace.address(), at(CQ + RANK as usize * 7), at(WQ + RANK as usize * 8), at(BUF) & !63];
     assert_eq!(world.invalidated, contexts);
 }
+
+#[test]
+fn a_record_that_a_merge_makes_invalid_fails_at_once() {
+    for mut lists in Lists::both() {
+        lists.foreign = false;
+        let mut world = World::new(80);
+        let counters = (0..63).map(|index| world.counter(1, index, 1));
+        let mut ring = Ring::of(counters.chain([world.record(1, 3, 5), world.record(1, 3, 0)]));
+        for _ in 0..2 {
+            let failure = lists.poll(&mut ring, &mut world).failure.unwrap();
+            assert_eq!((failure.error, failure.token), (ERROR_INVALID, 1));
+        }
+        assert_eq!(lists.list().entry(0).condition(63).backend_cookie(), 0);
+    }
+}

@@ -284,3 +284,69 @@ fn an_entry_created_by_hand_does_not_disturb_held_conditions() {
     }
     assert_eq!(completed(&world).len(), 71);
 }
+
+#[test]
+fn a_condition_waits_for_room_that_will_come() {
+    for mut lists in [Lists::new(Some(0), 0), Lists::compat()] {
+        lists.foreign = false;
+        let mut world = World::new(80);
+        let mut ring = Ring::of((0..64).map(|index| world.counter(1, index, 1)));
+        for token in 2..=64 {
+            ring.push(world.counter(token, 70, 1));
+            ring.push(done(token, 0x1000 + token));
+        }
+        ring.push(world.counter(1, 64, 1));
+        ring.push(done(1, 0x1001));
+        (0..80).for_each(|index| world.set(index, 1));
+        for _ in 0..4 {
+            assert_eq!(lists.poll(&mut ring, &mut world).failure, None);
+        }
+        assert_eq!(completed(&world), (1..=64).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn a_condition_that_nothing_makes_room_for_is_an_error() {
+    let mut lists = Lists::new(Some(0), 0);
+    let mut world = World::new(80);
+    let mut ring = Ring::of((0..65).map(|index| world.counter(1, index, 1)));
+    ring.push(done(1, 0x1001));
+    for _ in 0..3 {
+        let outcome = lists.drain(&mut ring, &mut world);
+        assert_eq!(outcome.failure.map(|failure| (failure.error, failure.token)), Some((ERROR_REGISTRATION, 1)));
+    }
+    assert_eq!(ring.messages.len(), 2);
+}
+
+#[test]
+fn a_message_that_stays_for_what_is_held_is_told() {
+    let mut lists = Lists::compat();
+    let mut world = World::new(80);
+    let mut ring = Ring::of((0..64).map(|token| world.counter(token, 0, 1)));
+    ring.push(world.counter(100, 0, 1));
+    ring.push(world.counter(3, 1, 1));
+    for _ in 0..3 {
+        assert!(lists.drain(&mut ring, &mut world).more);
+        assert_eq!(ring.messages.len(), 1);
+    }
+}
+
+/// A look at what is held for each message that is held would not end within the time that a test has.
+#[test]
+fn a_call_looks_at_each_held_message_once() {
+    const TASKS: u64 = 15_000;
+    let mut lists = Lists::new(Some(1 << 15), 0);
+    let mut world = World::new(8);
+    let mut ring = Ring::of((0..64).map(|token| world.counter(token, 0, 1)));
+    for token in 100..100 + TASKS {
+        ring.push(world.counter(token, 0, 1));
+        ring.push(done(token, 0x10000 + token));
+    }
+    while !ring.messages.is_empty() {
+        lists.drain(&mut ring, &mut world);
+    }
+    for _ in 0..100 {
+        let outcome = lists.poll(&mut ring, &mut world);
+        assert_eq!((outcome.failure, u64::from(outcome.parked)), (None, 2 * TASKS));
+    }
+}
