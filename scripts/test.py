@@ -31,6 +31,8 @@ DEBIAN_CARGO = "CARGO_EXECUTABLE=/usr/bin/cargo"
 MINUTE = 60
 # Of build/gcc, which several steps share.
 GCC_OPTIONS = ["-DCMAKE_C_COMPILER=gcc", "-DCMAKE_CXX_COMPILER=g++", "-DLANEPIPE_TEST_REFERENCES=OFF"]
+# Of instrumented and emulated suites: more would cost the compilers twice the time, and these gain nothing by it.
+LIGHT_OPTIONS = [f"-DCMAKE_{language}_FLAGS_RELWITHDEBINFO=-O1 -g1 -DNDEBUG" for language in ("C", "CXX")]
 
 
 class Step:
@@ -218,10 +220,6 @@ def clang(step):
     directory = step.cmake("clang", "-DCMAKE_C_COMPILER=clang-14", "-DCMAKE_CXX_COMPILER=clang++-14")
     if directory:
         step.ctest(directory)
-
-
-# More would cost the compilers twice the time, and the suites gain none of it.
-LIGHT_OPTIONS = [f"-DCMAKE_{language}_FLAGS_RELWITHDEBINFO=-O1 -g1 -DNDEBUG" for language in ("C", "CXX")]
 
 
 def sanitized(step, name, compiler, flags, cargo, exclude, env):

@@ -76,7 +76,9 @@ inline uint64_t setting(const char *name, uint64_t standard) {
     return value == 0 ? standard : value;
 }
 
-inline double median(std::vector<double> values) {
+using Samples = std::vector<double>;
+
+inline double median(Samples values) {
     std::sort(values.begin(), values.end());
     return values[values.size() / 2];
 }
@@ -90,10 +92,9 @@ struct Side {
 // Runs all sides in turns, so that a slow spell of the machine hits all of them, prints their medians, and gives each
 // one's samples. The order turns round from one repetition to the next. LANEPIPE_BENCH_REPS sets the number of
 // repetitions.
-inline std::vector<std::vector<double>> interleave(const char *title, const char *unit,
-                                                   const std::vector<Side> &sides) {
+inline std::vector<Samples> interleave(const char *title, const char *unit, const std::vector<Side> &sides) {
     const uint64_t repetitions = setting("LANEPIPE_BENCH_REPS", 11);
-    std::vector<std::vector<double>> samples(sides.size());
+    std::vector<Samples> samples(sides.size());
     for (const Side &side : sides) {
         (void)side.run(); // Warms caches and page tables.
     }
@@ -112,8 +113,8 @@ inline std::vector<std::vector<double>> interleave(const char *title, const char
 }
 
 // The median of the ratios within each repetition: the machine's speed changes by more than what is to be told apart.
-inline double median_ratio(const std::vector<double> &over, const std::vector<double> &under) {
-    std::vector<double> ratios;
+inline double median_ratio(const Samples &over, const Samples &under) {
+    Samples ratios;
     for (size_t repetition = 0; repetition < over.size(); ++repetition) {
         ratios.push_back(over[repetition] / under[repetition]);
     }
@@ -130,11 +131,11 @@ inline void compare_times(const char *name, double ours, double theirs) {
 }
 
 // The same of two sides of `interleave`.
-inline void compare_rates(const char *name, const std::vector<double> &ours, const std::vector<double> &theirs) {
+inline void compare_rates(const char *name, const Samples &ours, const Samples &theirs) {
     std::printf("bench %s %.2f %.2f %.3f\n", name, median(ours), median(theirs), median_ratio(ours, theirs));
 }
 
-inline void compare_times(const char *name, const std::vector<double> &ours, const std::vector<double> &theirs) {
+inline void compare_times(const char *name, const Samples &ours, const Samples &theirs) {
     std::printf("bench %s %.2f %.2f %.3f\n", name, median(ours), median(theirs), median_ratio(theirs, ours));
 }
 

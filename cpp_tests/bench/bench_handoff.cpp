@@ -84,7 +84,7 @@ int main() {
     const bench::Pool pool(bench::geometry(sizeof(Payload)));
     const std::vector<lanepipe_buffer_t> buffers = pool.tracked(kBuffers);
     const auto their_pool = std::make_unique<bench::ReferencePool>();
-    const std::vector<std::vector<double>> rates =
+    const std::vector<bench::Samples> rates =
         bench::interleave("hand-off", "M items/s",
                           {
                               {"C ABI, item by item", [&] { return ours(pool, buffers, 1); }},

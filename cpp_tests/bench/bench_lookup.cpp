@@ -183,7 +183,7 @@ int main() {
     fill(pool, queries);
     fill(*their_pool, queries);
     std::printf("lookup: the reference runs without the registering thread, which would crash it (W1)\n");
-    const std::vector<std::vector<double>> times =
+    const std::vector<bench::Samples> times =
         bench::interleave("lookup", "ns",
                           {
                               {"resolve, one by one", [&] { return ours(pool, queries, 1); }},

@@ -68,7 +68,7 @@ int main() {
     sides.push_back({"drop-in header, failed pop", [&] { return both([&] { pop(compat, drop_in); }); }});
     sides.push_back({"drop-in header, lost lock",
                      [&] { return both([&] { require(compat.lose_lock(our_list, kTimes) == 0, "not taken"); }); }});
-    const std::vector<std::vector<double>> times = bench::interleave("idle, two threads", "ns per call", sides);
+    const std::vector<bench::Samples> times = bench::interleave("idle, two threads", "ns per call", sides);
     bench::compare_times("mailbox_idle_pending", times[0], times[1]);
     bench::compare_times("mailbox_idle_pop", times[2], times[3]);
     bench::compare_times("mailbox_compat_idle_pending", times[5], times[1]);

@@ -165,9 +165,9 @@ int main() {
     };
     drains.push_back({"drop-in header", header(compat_side(), false)});
     passes.push_back({"drop-in header", header(compat_side(), true)});
-    const std::vector<std::vector<double>> drained = bench::interleave("drain, 64 tasks", "ns per message", drains);
+    const std::vector<bench::Samples> drained = bench::interleave("drain, 64 tasks", "ns per message", drains);
     bench::compare_times("mailbox_drain", drained[0], drained[1]);
-    const std::vector<std::vector<double>> passed = bench::interleave("poll pass, 64 x 8 pending", "us", passes);
+    const std::vector<bench::Samples> passed = bench::interleave("poll pass, 64 x 8 pending", "us", passes);
     bench::compare_times("mailbox_pass", passed[0], passed[1]);
     bench::compare_times("mailbox_compat_drain", drained[2], drained[1]);
     bench::compare_times("mailbox_compat_pass", passed[2], passed[1]);

@@ -89,7 +89,7 @@ void compare(unsigned producers, bool popped_meanwhile, const Memory &ours, cons
     sides.push_back(side("drop-in, one message per call", drop_in, single(compat_side())));
     sides.push_back(side("drop-in, conditions and sentinel", drop_in, tasks(compat_side())));
     const std::string title = std::to_string(producers) + (popped_meanwhile ? " producers, popped" : " producers");
-    const std::vector<std::vector<double>> times = bench::interleave(title.c_str(), "ns per message", sides);
+    const std::vector<bench::Samples> times = bench::interleave(title.c_str(), "ns per message", sides);
     bench::compare_times(("mailbox_push" + suffix).c_str(), times[0], times[1]);
     bench::compare_times(("mailbox_slab" + suffix).c_str(), times[2], times[4]);
     bench::compare_times(("mailbox_task" + suffix).c_str(), times[3], times[4]);

@@ -34,7 +34,7 @@ int main() {
         require_ok(lanepipe_mailbox_try_push_normal_done(memory.handle(), 1, 64), "push");
     };
     const auto ours = [&memory] { require_ok(lanepipe_mailbox_init_empty(memory.handle()), "init_empty"); };
-    const std::vector<std::vector<double>> times = bench::interleave(
+    const std::vector<bench::Samples> times = bench::interleave(
         "start", "ns",
         {
             {"C ABI, dirty memory", [&] { return start(dirty, ours); }},

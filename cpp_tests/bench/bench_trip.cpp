@@ -92,7 +92,7 @@ double their_side(bool all_shards) {
 } // namespace
 
 int main() {
-    const std::vector<std::vector<double>> times =
+    const std::vector<bench::Samples> times =
         bench::interleave("trip", "ns per buffer",
                           {
                               {"C ABI, item by item", [] { return our_side(1, 1); }},

@@ -90,7 +90,7 @@ int main() {
     const bench::Pool pool(bench::geometry(32));
     const std::vector<lanepipe_buffer_t> buffers = pool.tracked(1);
     constexpr uint64_t kLimit = 100000000;
-    const std::vector<std::vector<double>> times = bench::interleave(
+    const std::vector<bench::Samples> times = bench::interleave(
         "wake", "ns",
         {
             {"wait_pop_ready, no time limit", [&] { return pool_wake(pool, buffers[0], LANEPIPE_FOREVER); }},

@@ -8,7 +8,7 @@
 
 use super::Buffer;
 use crate::event::{EventCount, WaitEnd};
-use crate::ring::{OwnedByteRing, copy_words};
+use crate::ring::{OwnedByteRing, copy};
 use crate::status::Status;
 use crate::sync::{relax, step_aside};
 use core::ptr;
@@ -156,8 +156,8 @@ impl ReadyQueue {
             unsafe {
                 let to = slot.add(HEADER);
                 match size {
-                    32 => copy_words(payload, to, 4),
-                    _ => copy_words(payload, to, 5),
+                    32 => copy(payload, to, 32),
+                    _ => copy(payload, to, 40),
                 }
                 note(&buffer);
                 ptr::write_unaligned(slot.cast(), buffer);
@@ -239,20 +239,18 @@ impl ReadyQueue {
         true
     }
 
-    /// As [`ReadyQueue::pop_one`], for a caller that would rather wait than come back with nothing: gives the producer a head
-    /// start before it looks for elements that it does not know of yet.
+    /// For a consumer that would rather wait than come back with nothing: gives the producer a head start, unless an element is
+    /// known without a look.
     ///
     /// # Safety
     ///
     /// As for [`ReadyQueue::pop`].
     #[inline(always)]
-    pub(super) unsafe fn pop_one_late(&self, buffer: *mut Buffer, payload: *mut u8, note: impl Fn(&Buffer)) -> bool {
+    pub(super) unsafe fn give_head_start(&self) {
         // SAFETY: the caller is the ring's sole consumer.
         if !unsafe { self.ring.is_front_known() } {
             (0..HEAD_START).for_each(|_| relax());
         }
-        // SAFETY: forwarded.
-        unsafe { self.pop_one(buffer, payload, note) }
     }
 
     /// As [`ReadyQueue::pop`], but waits for the first element up to `deadline`.
@@ -510,13 +508,9 @@ unsafe fn fill(
         unsafe {
             let (slot, buffer) = (slots.add(index * (HEADER + size)), buffers.add(index));
             note(&*buffer);
-            copy_words(buffer.cast(), slot, 2);
-            let (from, to) = (payloads.add(index * size), slot.add(HEADER));
-            match size {
-                0 => {}
-                32 => copy_words(from, to, 4),
-                40 => copy_words(from, to, 5),
-                _ => ptr::copy_nonoverlapping(from, to, size),
+            copy(buffer.cast(), slot, HEADER);
+            if size != 0 {
+                copy(payloads.add(index * size), slot.add(HEADER), size);
             }
         }
     }

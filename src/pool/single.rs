@@ -37,32 +37,27 @@ impl Pool {
         unsafe { ready.push_one(buffer, payload, |buffer| self.note(buffer, Place::Ready, at)) }
     }
 
-    /// Whether a buffer was taken, as by [`Pool::pop_ready`].
+    /// Whether a buffer was taken, as by [`Pool::pop_ready`] of one. `waits`: the caller would rather wait than come back with
+    /// nothing.
     ///
     /// # Safety
     ///
     /// As for [`Pool::pop_ready`] of one.
     #[inline(always)]
-    pub(crate) unsafe fn pop_ready_one(&self, shard: u32, buffer: *mut Buffer, payload: *mut u8) -> bool {
-        let Some((at, ready)) = self.plain(shard).and_then(|at| Some((at, self.ready.get(at)?))) else {
+    pub(crate) unsafe fn pop_ready_one(&self, shard: u32, buffer: *mut Buffer, payload: *mut u8, waits: bool) -> bool {
+        let Some(at) = self.plain(shard) else {
+            return false;
+        };
+        let Some(ready) = self.ready.get(at) else {
             return false;
         };
         // SAFETY: forwarded.
-        unsafe { ready.pop_one(buffer, payload, |buffer| self.note(buffer, Place::Collect, at)) }
-    }
-
-    /// As [`Pool::pop_ready_one`], for a caller that would rather wait: see [`ReadyQueue::pop_one_late`].
-    ///
-    /// # Safety
-    ///
-    /// As for [`Pool::pop_ready`].
-    #[inline(always)]
-    pub(crate) unsafe fn pop_ready_one_late(&self, shard: u32, buffer: *mut Buffer, payload: *mut u8) -> bool {
-        let Some((at, ready)) = self.plain(shard).and_then(|at| Some((at, self.ready.get(at)?))) else {
-            return false;
-        };
-        // SAFETY: forwarded.
-        unsafe { ready.pop_one_late(buffer, payload, |buffer| self.note(buffer, Place::Collect, at)) }
+        unsafe {
+            if waits {
+                ready.give_head_start();
+            }
+            ready.pop_one(buffer, payload, |buffer| self.note(buffer, Place::Collect, at))
+        }
     }
 
     /// Whether the buffer is in the done ring now, as by [`Pool::push_done`].

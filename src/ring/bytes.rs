@@ -263,10 +263,10 @@ impl ByteRing {
             let (slot, first, second) = run.split(bounds.mask);
             self.track_write(slot, first, second);
             // SAFETY: the claimed slots are the producer's and the first run ends with the storage at the latest.
-            unsafe { copy(src, self.slots().add(slot.wrapping_mul(size)), first, size) };
+            unsafe { copy(src, self.slots().add(slot.wrapping_mul(size)), first.wrapping_mul(size)) };
             if second != 0 {
                 // SAFETY: as above; the second run starts the storage.
-                unsafe { copy(src.add(first.wrapping_mul(size)), self.slots(), second, size) };
+                unsafe { copy(src.add(first.wrapping_mul(size)), self.slots(), second.wrapping_mul(size)) };
             }
             near.publish(&header.tail.value, run.start.wrapping_add(run.count));
             run.count as usize
@@ -293,10 +293,10 @@ impl ByteRing {
             let (slot, first, second) = run.split(bounds.mask);
             self.track_read(slot, first, second);
             // SAFETY: the slots hold elements of the consumer's and the first run ends with the storage at the latest.
-            unsafe { copy(self.slots().add(slot.wrapping_mul(size)), dst, first, size) };
+            unsafe { copy(self.slots().add(slot.wrapping_mul(size)), dst, first.wrapping_mul(size)) };
             if second != 0 {
                 // SAFETY: as above; the second run starts the storage.
-                unsafe { copy(self.slots(), dst.add(first.wrapping_mul(size)), second, size) };
+                unsafe { copy(self.slots(), dst.add(first.wrapping_mul(size)), second.wrapping_mul(size)) };
             }
             near.release(&header.head.value, run.start.wrapping_add(run.count));
             run.count as usize

@@ -7,14 +7,13 @@ const SHORT: usize = 512;
 /// What moves at once of a longer element or run.
 const BLOCK: usize = 64;
 
-/// Copies `count` elements of `size` bytes.
+/// Copies `bytes` bytes, an element or several.
 ///
 /// # Safety
 ///
-/// As for `copy_nonoverlapping` of `count * size` bytes.
+/// As for `copy_nonoverlapping` of `bytes` bytes.
 #[inline(always)]
-pub(super) unsafe fn copy(from: *const u8, to: *mut u8, count: usize, size: usize) {
-    let bytes = count.wrapping_mul(size);
+pub(crate) unsafe fn copy(from: *const u8, to: *mut u8, bytes: usize) {
     if bytes > SHORT || !bytes.is_multiple_of(8) {
         // SAFETY: the caller's contract.
         return unsafe { from.copy_to_nonoverlapping(to, bytes) };
@@ -37,7 +36,7 @@ pub(super) unsafe fn copy(from: *const u8, to: *mut u8, count: usize, size: usiz
 ///
 /// As for `copy_nonoverlapping` of `8 * words` bytes.
 #[inline(always)]
-pub(crate) unsafe fn copy_words(from: *const u8, to: *mut u8, words: usize) {
+unsafe fn copy_words(from: *const u8, to: *mut u8, words: usize) {
     if !from.addr().is_multiple_of(8) {
         // SAFETY: the caller's contract.
         return unsafe { from.copy_to_nonoverlapping(to, words.wrapping_mul(8)) };

@@ -216,7 +216,7 @@ pub unsafe extern "C" fn lanepipe_pool_pop_ready(
         && let Some(pool) = single(pool, buffers, count)
         && !payloads.is_null()
         // SAFETY: checked, and the caller's contract; it is the collect thread of the shard.
-        && unsafe { pool.pop_ready_one(shard, buffers.cast(), payloads.cast()) }
+        && unsafe { pool.pop_ready_one(shard, buffers.cast(), payloads.cast(), false) }
     {
         // SAFETY: checked, and the caller's contract.
         unsafe { *count = 1 };
@@ -272,7 +272,7 @@ pub unsafe extern "C" fn lanepipe_pool_wait_pop_ready(
         && let Some(pool) = single(pool, buffers, count)
         && !payloads.is_null()
         // SAFETY: checked, and the caller's contract; it is the collect thread of the shard.
-        && unsafe { pool.pop_ready_one_late(shard, buffers.cast(), payloads.cast()) }
+        && unsafe { pool.pop_ready_one(shard, buffers.cast(), payloads.cast(), true) }
     {
         // SAFETY: checked, and the caller's contract.
         unsafe { *count = 1 };

@@ -164,9 +164,9 @@ unsafe fn with_orchestrator(
 }
 
 /// Records a submit. `LANEPIPE_DROPPED`: counted as lost, because there is no buffer or the thread has no index yet (losses
-/// `refused`). One with more dependencies than a buffer holds, or more than 32 tensors, is shortened (losses `truncated`). `LANEPIPE_CLOSED`: off,
-/// nothing was counted. `LANEPIPE_E_INVALID`: unknown flags, or `reserved` is not 0. The orchestrator; blocks for up to the
-/// budget per wait, and only when a buffer is full or missing.
+/// `refused`). One with more dependencies than a buffer holds, or more than 32 tensors, is shortened (losses `truncated`).
+/// `LANEPIPE_CLOSED`: off, nothing was counted. `LANEPIPE_E_INVALID`: unknown flags, or `reserved` is not 0. The orchestrator;
+/// blocks for up to the budget per wait, and only when a buffer is full or missing.
 ///
 /// # Safety
 ///

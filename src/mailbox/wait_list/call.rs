@@ -21,9 +21,14 @@ pub trait Sink {
     /// Completes the task whose slot state is at `slot`, which is not 0; an error code if that failed.
     fn complete(&mut self, slot: u64) -> Result<(), i32>;
     /// Polls a condition in place of the built-in backends; `None` leaves it to them.
-    fn poll(&mut self, condition: ConditionRef) -> Option<Poll>;
+    fn poll(&mut self, condition: ConditionRef) -> Option<Poll> {
+        let _ = condition;
+        None
+    }
     /// Whether [`Sink::poll`] ever does.
-    fn polls(&self) -> bool;
+    fn polls(&self) -> bool {
+        false
+    }
     /// Retires a condition that holds.
     fn retire(&mut self, condition: ConditionRef);
     /// Drops lines of the device's cache.

@@ -123,12 +123,6 @@ fn messages_are_consumed_before_a_failure_is_told() {
         fn complete(&mut self, _: u64) -> Result<(), i32> {
             Ok(())
         }
-        fn poll(&mut self, _: ConditionRef) -> Option<Poll> {
-            None
-        }
-        fn polls(&self) -> bool {
-            false
-        }
         fn retire(&mut self, _: ConditionRef) {}
         fn invalidate(&mut self, _: u64, _: usize) {}
         fn report(&mut self, _: &Failure) {

@@ -351,12 +351,6 @@ impl<F: FnMut()> Sink for Editor<F> {
         }
         Ok(())
     }
-    fn poll(&mut self, _: ConditionRef) -> Option<Poll> {
-        None
-    }
-    fn polls(&self) -> bool {
-        false
-    }
     fn retire(&mut self, _: ConditionRef) {}
     fn invalidate(&mut self, _: u64, _: usize) {}
     fn report(&mut self, _: &Failure) {}
