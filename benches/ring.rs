@@ -143,9 +143,9 @@ fn theirs_items(count: u64) -> f64 {
     )
 }
 
-fn batch(next: u64, count: u64) -> ([u64; CHUNK], usize) {
-    let mut values = [0; CHUNK];
-    let length = (count - next).min(CHUNK as u64) as usize;
+fn batch<const LENGTH: usize>(next: u64, count: u64) -> ([u64; LENGTH], usize) {
+    let mut values = [0; LENGTH];
+    let length = (count - next).min(LENGTH as u64) as usize;
     for (i, value) in values.iter_mut().enumerate() {
         *value = next + i as u64;
     }
@@ -159,7 +159,7 @@ fn ours_chunks(count: u64) -> f64 {
         move || {
             let mut next = 0;
             while next < count {
-                let (values, length) = batch(next, count);
+                let (values, length) = batch::<CHUNK>(next, count);
                 let stored = producer.push_slice(&values[..length]);
                 next += stored as u64;
                 if stored == 0 {
@@ -184,14 +184,14 @@ fn ours_chunks(count: u64) -> f64 {
     )
 }
 
-fn theirs_chunks(count: u64) -> f64 {
+fn theirs_chunks<const LENGTH: usize>(count: u64) -> f64 {
     let (mut producer, mut consumer) = rtrb::RingBuffer::<u64>::new(CAPACITY);
     two_threads(
         count,
         move || {
             let mut next = 0;
             while next < count {
-                let (values, length) = batch(next, count);
+                let (values, length) = batch::<LENGTH>(next, count);
                 let (stored, _) = producer.push_partial_slice(&values[..length]);
                 next += stored.len() as u64;
                 if stored.is_empty() {
@@ -204,7 +204,7 @@ fn theirs_chunks(count: u64) -> f64 {
             while seen < count {
                 // As our side does: the far index is read only when the cached copy does not cover a chunk.
                 let cached = consumer.cached_slots();
-                let available = if cached < CHUNK { consumer.slots() } else { cached }.min(CHUNK);
+                let available = if cached < LENGTH { consumer.slots() } else { cached }.min(LENGTH);
                 if available == 0 {
                     core::hint::spin_loop();
                     continue;
@@ -305,7 +305,7 @@ mod capi {
     use core::ptr;
     use std::ffi::{CStr, CString};
 
-    const BATCH: usize = 16;
+    pub const BATCH: usize = 16;
 
     type Create = unsafe extern "C" fn(u32, u32, *mut *mut c_void, *mut *mut c_void) -> i32;
     type Destroy = unsafe extern "C" fn(*mut c_void, *mut c_void) -> i32;
@@ -502,11 +502,14 @@ fn main() {
     let count = setting("LANEPIPE_BENCH_MILLIONS", 1) * 1_000_000;
     compare("spsc_items", reps, true, || ours_items(count), || theirs_items(count));
     compare("spsc_items_shared", reps, true, || shared_items(count), || theirs_items(count));
-    compare("spsc_chunks", reps, true, || ours_chunks(4 * count), || theirs_chunks(4 * count));
+    compare("spsc_chunks", reps, true, || ours_chunks(4 * count), || theirs_chunks::<CHUNK>(4 * count));
     #[cfg(unix)]
     if let Some(library) = capi::Library::load() {
         compare("capi_batch16_items", reps, true, || library.batches(4 * count), || theirs_items(count));
-        compare("capi_batch16_chunks", reps, true, || library.batches(4 * count), || theirs_chunks(4 * count));
+        let theirs = || theirs_chunks::<{ capi::BATCH }>(4 * count);
+        compare("capi_batch16_chunks", reps, true, || library.batches(4 * count), theirs);
+        let theirs = || theirs_chunks::<CHUNK>(4 * count);
+        compare("capi_batch16_chunks64", reps, true, || library.batches(4 * count), theirs);
     }
     compare("alone_items", reps, true, || ours_alone(count), || theirs_alone(count));
     compare("alone_chunks", reps, true, || ours_alone_chunks(4 * count), || theirs_alone_chunks(4 * count));

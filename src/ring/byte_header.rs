@@ -9,7 +9,7 @@ use crate::sync::atomic::AtomicU32;
 use core::ptr::NonNull;
 
 /// First word of an initialised ring: "lpByteR" and the version of the layout.
-pub(super) const MAGIC: u64 = 0x6c70_4279_7465_5203;
+pub(super) const MAGIC: u64 = 0x6c70_4279_7465_5204;
 
 /// `value` in the first 64 bytes of a line pair. The content of two neighbours is 128 bytes apart, so that it falls on
 /// different line pairs wherever 64-byte aligned memory starts.

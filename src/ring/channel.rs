@@ -131,7 +131,8 @@ impl<T: Copy> Consumer<T> {
         self.len() == 0
     }
 
-    /// Takes the oldest element; `None` when the ring is empty.
+    /// Takes the oldest element; `None` when the ring is empty, which takes a fraction of a microsecond the first time: the
+    /// producer gets ahead meanwhile.
     #[inline]
     pub fn pop(&mut self) -> Option<T> {
         // SAFETY: this object is the only consumer of its ring, and it is borrowed exclusively.

@@ -2,7 +2,7 @@
 
 use super::mark::Mark;
 use crate::sync::atomic::{AtomicU32, Ordering, UnsafeCell};
-use crate::sync::{Edge, Word32};
+use crate::sync::{Edge, Word32, relax};
 
 /// `tail` store of the producer.
 pub(super) const P1: Edge = Edge::new("ring.P1", Ordering::Release);
@@ -12,6 +12,9 @@ pub(super) const P2: Edge = Edge::new("ring.P2", Ordering::Acquire);
 pub(super) const C1: Edge = Edge::new("ring.C1", Ordering::Acquire);
 /// `head` store of the consumer.
 pub(super) const C2: Edge = Edge::new("ring.C2", Ordering::Release);
+
+/// Hints by which a consumer of single elements falls back, a fraction of a microsecond.
+const FALL_BACK: u32 = if cfg!(all(test, loom)) { 0 } else { 16 };
 
 /// A run of consecutive indices, not yet masked.
 #[derive(Debug, Clone, Copy)]
@@ -49,12 +52,14 @@ pub(super) struct Near {
     own: u32,
     /// Latest far index seen.
     far: u32,
+    /// Consumer: not 0 if the latest look found nothing. Any bits are a number, in memory that processes may share.
+    caught_up: u32,
 }
 
 impl Near {
     /// An end of an empty ring whose indices start at `start`.
     pub const fn new(start: u32) -> Self {
-        Self { own: start, far: start }
+        Self { own: start, far: start, caught_up: 0 }
     }
 
     /// Producer: the index of a free slot, which is its own until it publishes. Looks at the consumer's `head` only when
@@ -94,17 +99,29 @@ impl Near {
     }
 
     /// Consumer: the index of the oldest element, which stays in the ring until it is released. Looks at the producer's
-    /// `tail` only when the copy shows an empty ring.
+    /// `tail` only when the copy shows an empty ring, and falls back when it has just caught up.
     #[inline(always)]
     pub fn front_one(&mut self, tail: &impl Word32) -> Option<u32> {
         if self.own == self.far {
             // [C1] Acquire: pairs with [P1]; the slots below the loaded tail hold their elements.
             self.far = tail.load(C1.order());
             if self.own == self.far {
+                self.fall_back();
                 return None;
             }
+            self.caught_up = 0;
         }
         Some(self.own)
+    }
+
+    /// Leaves the lines of index and slot to the producer for a moment, once each time the consumer catches up with it: a
+    /// consumer that looks again at once finds a single element each time, and both wait for those lines.
+    #[inline(always)]
+    fn fall_back(&mut self) {
+        if self.caught_up == 0 {
+            self.caught_up = 1;
+            (0..FALL_BACK).for_each(|_| relax());
+        }
     }
 
     /// Consumer: up to `wanted` of the oldest elements, as [`Near::front_one`]. Looks at `tail` only when the copy does not

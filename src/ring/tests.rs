@@ -396,7 +396,7 @@ fn byte_ring_attach_refuses_every_damaged_shape() {
     let mut blocks = memory(size);
     let mem = blocks.as_mut_ptr().cast::<u8>();
     // Magic, size, capacity, element size; then limit, mask and element size of each end.
-    let words = [0, 4, 8, 12, 16, 20, 392, 396, 400, 520, 524, 528];
+    let words = [0, 4, 8, 12, 16, 20, 396, 400, 404, 524, 528, 532];
     for offset in words {
         // SAFETY: the memory is this test's and large enough.
         unsafe {

@@ -120,7 +120,8 @@ impl<T: Copy> Ring<T> {
         unsafe { self.producer.near(|near| self.body.write_run(near, max, fill)) }
     }
 
-    /// Takes the oldest element; `None` when the ring is empty.
+    /// Takes the oldest element; `None` when the ring is empty, which takes a fraction of a microsecond the first time: the
+    /// producer gets ahead meanwhile.
     ///
     /// # Safety
     ///
