@@ -5,7 +5,7 @@ use super::table::{Table, TableWriter};
 use super::{Block, Range};
 use crate::status::Status;
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering, UnsafeCell};
-use core::ptr;
+use core::{hint, ptr};
 
 /// Smallest class: tiny blocks share granules of 64 bytes.
 const MIN_CLASS: u32 = 6;
@@ -200,6 +200,11 @@ impl RangeIndex {
             let mut next = table.find(key_of(granule, class));
             // SAFETY: `next` comes from a slot first, then from links.
             while let Some(record) = unsafe { self.deref(next) } {
+                // Which of two blocks that share a granule has the address is as good as random: no branch depends on it.
+                let older = self.older(record, granule, class);
+                let one_of_both = hint::select_unpredictable(record.body().contains(dev), next, older);
+                // SAFETY: as above.
+                let Some(record) = (unsafe { self.deref(one_of_both) }) else { break };
                 let body = record.body();
                 if newest.is_some_and(|newest| newest.index > body.index) {
                     break;
