@@ -14,6 +14,15 @@ pub struct Buffer {
     pub id: u32,
 }
 
+impl Buffer {
+    /// The buffer as it lies in memory, in words.
+    #[inline(always)]
+    pub(super) const fn words(&self) -> [u64; 2] {
+        // SAFETY: any bits are a word.
+        [self.dev, unsafe { core::mem::transmute::<[u32; 2], u64>([self.kind, self.id]) }]
+    }
+}
+
 impl fmt::Display for Buffer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "buffer {:#x} (kind {}, id {})", self.dev, self.kind, self.id)

@@ -8,7 +8,7 @@
 
 use super::Buffer;
 use crate::event::{EventCount, WaitEnd};
-use crate::ring::{OwnedByteRing, copy};
+use crate::ring::{OwnedByteRing, copy, store_pair};
 use crate::status::Status;
 use crate::sync::{relax, step_aside};
 use core::ptr;
@@ -160,7 +160,7 @@ impl ReadyQueue {
                     _ => copy(payload, to, 40),
                 }
                 note(&buffer);
-                ptr::write_unaligned(slot.cast(), buffer);
+                store_pair(slot, buffer.words());
             }
         };
         // SAFETY: the caller is the ring's sole producer, and `fill` writes the whole element.
@@ -221,8 +221,8 @@ impl ReadyQueue {
             unsafe {
                 let from = slot.add(HEADER);
                 match size {
-                    32 => ptr::copy_nonoverlapping(from, payload, 32),
-                    _ => ptr::copy_nonoverlapping(from, payload, 40),
+                    32 => copy(from, payload, 32),
+                    _ => copy(from, payload, 40),
                 }
                 // The whole buffer as one move: the caller's next step loads it so.
                 ptr::copy_nonoverlapping(slot, buffer.cast(), HEADER);

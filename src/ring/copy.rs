@@ -47,3 +47,26 @@ unsafe fn copy_words(from: *const u8, to: *mut u8, words: usize) {
         unsafe { to.add(word).write_unaligned(from.add(word).read_volatile()) };
     }
 }
+
+/// Stores two words as one where that takes an instruction: who loads both at once, on the same thread and soon, need not wait
+/// until two stores have left the processor's store buffer.
+///
+/// # Safety
+///
+/// `to` is writable for 16 bytes.
+#[cfg(feature = "std")]
+#[inline(always)]
+pub(crate) unsafe fn store_pair(to: *mut u8, words: [u64; 2]) {
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    {
+        use core::arch::x86_64::{_mm_set_epi64x, _mm_storeu_si128};
+        let [low, high] = words;
+        // SAFETY: the caller's contract; every such processor has these instructions.
+        unsafe { _mm_storeu_si128(to.cast(), _mm_set_epi64x(high.cast_signed(), low.cast_signed())) };
+    }
+    #[cfg(not(all(target_arch = "x86_64", not(miri))))]
+    // SAFETY: the caller's contract.
+    unsafe {
+        to.cast::<[u64; 2]>().write_unaligned(words);
+    }
+}

@@ -63,7 +63,7 @@ pub use bytes::{BYTE_RING_ALIGN, ByteRing, ByteRuns, MAX_ELEMENT_SIZE};
 #[cfg(feature = "std")]
 pub use channel::{Consumer, Producer, channel};
 #[cfg(feature = "std")]
-pub(crate) use copy::copy;
+pub(crate) use copy::{copy, store_pair};
 pub use mark::EndGuard;
 #[cfg(feature = "std")]
 pub use owned_bytes::OwnedByteRing;
