@@ -2,7 +2,7 @@
 
 use super::layout::{ALIGN, CAPACITY, Words};
 use crate::sync::atomic::Ordering;
-use crate::sync::{RawWord64, SharedWord64, Word64, prefetch_to_read};
+use crate::sync::{RawWord64, SharedWord64, Word64, prefetch_to_read, prefetch_to_write};
 use core::ptr;
 
 /// Keeps the compiler from what it knows of a variable that goes round a loop: of several that go in step it would make more,
@@ -73,10 +73,6 @@ pub trait Memory {
     fn clear(&self);
     /// Says that the caller is about to write to the cursor line of producers.
     fn prefetch_head(&self) {}
-    /// Says that the caller is about to write the slot of `ticket`.
-    fn prefetch_to_write(&self, ticket: u64) {
-        let _ = ticket;
-    }
     /// Says that the caller is about to read the slot of `ticket`.
     fn prefetch_to_read(&self, ticket: u64) {
         let _ = ticket;
@@ -186,11 +182,6 @@ impl Memory for RawMemory {
     }
 
     #[inline(always)]
-    fn prefetch_to_write(&self, ticket: u64) {
-        prefetch_to_write(self.0.wrapping_add(Self::slot_index(ticket)));
-    }
-
-    #[inline(always)]
     fn prefetch_to_read(&self, ticket: u64) {
         prefetch_to_read(self.0.wrapping_add(Self::slot_index(ticket)));
     }
@@ -230,37 +221,5 @@ impl Slot for RawSlot {
     #[inline(always)]
     fn prefetch(&self, distance: usize) {
         prefetch_to_read(self.0.wrapping_add(distance * SLOT_WORDS));
-    }
-}
-
-/// Asks for a line in a state that allows writing: one transfer instead of one to read and one to own.
-#[inline(always)]
-fn prefetch_to_write(address: *mut u64) {
-    #[cfg(all(target_arch = "x86_64", not(miri)))]
-    // SAFETY: a prefetch touches no memory that the program could see, and faults nowhere.
-    unsafe {
-        core::arch::asm!("prefetchw [{}]", in(reg) address, options(readonly, nostack, preserves_flags));
-    }
-    #[cfg(all(target_arch = "aarch64", not(miri)))]
-    // SAFETY: as above.
-    unsafe {
-        core::arch::asm!("prfm pstl1keep, [{}]", in(reg) address, options(readonly, nostack, preserves_flags));
-    }
-    #[cfg(any(miri, not(any(target_arch = "x86_64", target_arch = "aarch64"))))]
-    let _ = address;
-}
-
-/// Asks for three lines from `address` on in a state that allows writing.
-#[inline(always)]
-pub fn prefetch_lines_to_write(address: *mut u64) {
-    #[cfg(all(target_arch = "x86_64", not(miri)))]
-    // SAFETY: as for `prefetch_to_write`.
-    unsafe {
-        core::arch::asm!("prefetchw [{0}]", "prefetchw [{0} + 64]", "prefetchw [{0} + 128]", in(reg) address,
-            options(readonly, nostack, preserves_flags));
-    }
-    #[cfg(not(all(target_arch = "x86_64", not(miri))))]
-    for line in 0..3 {
-        prefetch_to_write(address.wrapping_add(line * SLOT_WORDS));
     }
 }

@@ -5,7 +5,6 @@ use super::image::{ConditionRef, EntryRef, ListRef, MAX_CONDITIONS, MAX_ENTRIES}
 use super::private::Private;
 use super::source::{CONDITION, Message, NORMAL_DONE, Target};
 use crate::mailbox::layout::Words;
-use crate::mailbox::memory::prefetch_lines_to_write;
 
 /// What became of a condition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -155,7 +154,6 @@ impl<P: Private> Target for Runs<'_, P> {
         (self.number, self.start, self.odd) = (number, start, 0);
         self.place = self.list.entry(number).condition(start);
         // Stores wait for one line after the other. What they fill, or soon will, is asked for at once.
-        prefetch_lines_to_write(self.place.address().cast());
         (self.limit - start) as u64
     }
 
