@@ -2099,8 +2099,8 @@ lanepipe_status_t lanepipe_mailbox_attach(void *memory,
                                           struct lanepipe_mailbox_t **mailbox);
 
 // Makes an empty mailbox of any bytes, in well under a microsecond if the memory proves to have been one made by this call
-// (then the tickets go on, from well beyond the last one), otherwise by clearing all of it. Boot thread: nobody else uses the mailbox, and the caller
-// publishes the start to other threads. Never blocks.
+// (then the tickets go on, from well beyond the last one), otherwise by clearing all of it. Boot thread: nobody else uses
+// the mailbox, and the caller publishes the start to other threads. Never blocks.
 //
 // # Safety
 //
@@ -2248,7 +2248,8 @@ lanepipe_status_t lanepipe_pool_set_memory(struct lanepipe_pool_t *pool, const s
 #endif
 
 #if defined(LANEPIPE_HOST)
-// Sets the number of live shards, 1 to the configured number; shard arguments of other calls fold modulo this number. Only while no other thread uses the pool.
+// Sets the number of live shards, 1 to the configured number; shard arguments of other calls fold modulo this number. Only
+// while no other thread uses the pool.
 //
 // # Safety
 //

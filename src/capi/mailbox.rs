@@ -167,8 +167,8 @@ pub unsafe extern "C" fn lanepipe_mailbox_attach(
 }
 
 /// Makes an empty mailbox of any bytes, in well under a microsecond if the memory proves to have been one made by this call
-/// (then the tickets go on, from well beyond the last one), otherwise by clearing all of it. Boot thread: nobody else uses the mailbox, and the caller
-/// publishes the start to other threads. Never blocks.
+/// (then the tickets go on, from well beyond the last one), otherwise by clearing all of it. Boot thread: nobody else uses
+/// the mailbox, and the caller publishes the start to other threads. Never blocks.
 ///
 /// # Safety
 ///

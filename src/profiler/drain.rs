@@ -401,7 +401,8 @@ impl Drain {
         (allowed && run.pool.check_kind(site.kind).is_ok()).then_some(site.kind)
     }
 
-    /// Brings the contents of an acceptable entry to the host; without a kind there is none. What is not acceptable is parked, if it is a buffer.
+    /// Brings the contents of an acceptable entry to the host; without a kind there is none. What is not acceptable is parked,
+    /// if it is a buffer.
     fn accept(&mut self, run: &Run, queue: u32, entry: &Entry, site: &Site, kind: Option<u32>) -> Option<Buffer> {
         let stats = &run.stats.queues[queue as usize];
         let untracked = run.pool.config().untracked;

@@ -154,7 +154,8 @@ pub unsafe extern "C" fn lanepipe_pool_set_memory(
     })
 }
 
-/// Sets the number of live shards, 1 to the configured number; shard arguments of other calls fold modulo this number. Only while no other thread uses the pool.
+/// Sets the number of live shards, 1 to the configured number; shard arguments of other calls fold modulo this number. Only
+/// while no other thread uses the pool.
 ///
 /// # Safety
 ///

@@ -62,8 +62,8 @@ impl<M: Memory> Transport<M> {
     }
 
     /// Takes up to `max` messages in ticket order, up to the first gap, and releases them with one exchange. Gives their
-    /// number, which is 0 only if `max` is. Statuses as for [`Transport::try_pop`]; after `LANEPIPE_E_OVERLAP` what was handed to `sink` is
-    /// not the caller's. Consumer; wait-free.
+    /// number, which is 0 only if `max` is. Statuses as for [`Transport::try_pop`]; after `LANEPIPE_E_OVERLAP` what was handed
+    /// to `sink` is not the caller's. Consumer; wait-free.
     #[inline(always)]
     pub fn pop_batch(&self, max: usize, mut sink: impl FnMut(usize, MsgView)) -> Result<usize, Status> {
         let mut reader = self.reader();
