@@ -71,6 +71,25 @@ INSTANTIATE_TEST_SUITE_P(All, AlgorithmsProcess, kAll, compat::SharingName());
 class AlgorithmsProcessCopied : public AlgorithmsProcess {};
 INSTANTIATE_TEST_SUITE_P(All, AlgorithmsProcessCopied, ::testing::Values(Sharing::kShadow), compat::SharingName());
 
+// 3.3, 4.8: the kind is asked for on collector threads only, which alone may look into the buffer.
+TEST_P(AlgorithmsProcess, NobodyAsksForTheKindOnTheWayIn) {
+    Bed<OddModule> bed(GetParam());
+    bed.publish_new(0, 1);
+    int asked = 0;
+    OddModule::observer = [&asked](sim::ModuleCall call) { asked += call == sim::ModuleCall::kKindOf ? 1 : 0; };
+    ReadyEntry entry{};
+    ASSERT_TRUE(bed.pop(0, entry));
+    bed.process(0, entry);
+    ASSERT_TRUE(bed.manager->push_to_ready(ReadyInfo{compat::fake(1), nullptr, 7, 1, 0, 0}, 0));
+    bed.manager->wait_push_to_ready(ReadyInfo{compat::fake(2), nullptr, 8, 1, 0, 0}, 0);
+    OddModule::observer = nullptr;
+    EXPECT_EQ(asked, 0);
+    const std::vector<ReadyInfo> infos = delivered(bed, 0);
+    ASSERT_EQ(infos.size(), 3u);
+    EXPECT_EQ(infos[1].sequence, 7u);
+    EXPECT_EQ(infos[2].kind, 1);
+}
+
 TEST_P(AlgorithmsProcess, DeliversTheBufferWithItsContents) {
     for (int q = 0; q < kRows; ++q) {
         for (int kind = 0; kind < OddModule::kBufferKinds; ++kind) {

@@ -139,6 +139,8 @@ struct Module {
 
     static inline int warm_target[Kinds] = {};
     static inline int batch[Kinds] = {};
+    // What is pulled of a buffer; 0: all of it.
+    static inline size_t content_size = 0;
     static inline std::atomic<int> seen_shard_count{0};
     static inline std::atomic<int> metadata_calls{0};
     static inline std::function<void(ModuleCall)> observer;
@@ -148,6 +150,7 @@ struct Module {
             warm_target[kind] = 0;
             batch[kind] = 1;
         }
+        content_size = 0;
         seen_shard_count = 0;
         metadata_calls = 0;
         observer = nullptr;
@@ -181,7 +184,7 @@ struct Module {
         FreeQueue *const free_queue =
             (entry.flags & kNoFreeQueue) != 0 ? nullptr : &header->free_queues[known ? entry.kind : 0][entry.instance];
         return profiling_common::EntrySite<Module>{
-            entry.kind, free_queue, buffer_size(entry.kind),
+            entry.kind, free_queue, content_size == 0 ? buffer_size(entry.kind) : content_size,
             ReadyBufferInfo{reinterpret_cast<void *>(static_cast<uintptr_t>(entry.buffer_ptr)), nullptr, entry.sequence,
                             entry.kind, static_cast<uint32_t>(q), entry.instance}};
     }

@@ -519,6 +519,25 @@ TEST_P(FreezeCopied, AMarkThatCouldNotBeClearedOnlyOpensAgain) {
     EXPECT_EQ(c(), 0u);
 }
 
+// A Module that throws leaves the gate shut for that tick only.
+TEST_P(Freeze, AnExceptionInATickDoesNotOutliveIt) {
+    starve();
+    contend();
+    OddModule::observer = [](ModuleCall call) {
+        if (call == ModuleCall::kForEachInstance) {
+            throw std::runtime_error("the Module fails");
+        }
+    };
+    EXPECT_THROW(bed_.tick(), std::runtime_error);
+    OddModule::observer = nullptr;
+    EXPECT_EQ(f(), 1u);
+    for (int i = 0; i < 3; ++i) {
+        bed_.tick();
+    }
+    EXPECT_EQ(f(), 0u);
+    EXPECT_EQ(bed_.free_fill(0, 0), OddModule::kSlotCount);
+}
+
 // Whatever fails once: the machine ends where it should, nothing is lost or published twice.
 TEST_P(FreezeCopied, FailureAtAnyCallEndsClosedAndComplete) {
     for (const char *direction : {"<", ">"}) {

@@ -314,6 +314,31 @@ TEST_P(LifecycleMemory, ATrackedRegionIsNotReleasedASecondTime) {
     }
 }
 
+// However it was released, and whatever was forgotten since.
+TEST_P(LifecycleMemory, ARegionThatTheManagerReleasedIsNotReleasedAgain) {
+    for (const char *how : {"claim", "all", "free"}) {
+        Pipeline p(GetParam(), 1);
+        auto &manager = p.collector->manager();
+        manager.set_memory_context(p.memory.ops(manager), nullptr, nullptr, 0, 0);
+        manager.register_mapping(p.dev_address, p.host);
+        if (std::string(how) == "claim") {
+            void *base = nullptr;
+            ASSERT_TRUE(manager.claim_release_pointer(p.dev_address, &base));
+            ASSERT_EQ(base, p.dev_address);
+            p.memory.free(base);
+            manager.clear_mappings();
+        } else if (std::string(how) == "all") {
+            manager.release_all_owned([&p](void *base) { return p.memory.free(base); });
+        } else {
+            manager.free_buffer(p.dev_address);
+        }
+        EXPECT_EQ(p.memory.count(Memory::Op::kFree), 1u) << how;
+        p.collector->release_one_buffer(p.dev_address, nullptr, p.free_callback());
+        EXPECT_EQ(p.memory.count(Memory::Op::kFree), 1u) << how;
+        EXPECT_EQ(p.memory.bad_frees(), 0) << how;
+    }
+}
+
 // The same if the claim was made by somebody else.
 TEST_P(LifecycleMemory, AClaimedRegionIsNotReleased) {
     p_.collector->manager().register_mapping(p_.dev_address, p_.host);

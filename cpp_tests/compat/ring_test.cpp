@@ -122,6 +122,35 @@ TYPED_TEST(Ring, ClearLeavesRoomForAllFromAnyFill) {
     }
 }
 
+// Whatever the consumer has seen before.
+TYPED_TEST(Ring, AfterAClearThereIsNothingToPop) {
+    constexpr size_t kCapacity = TypeParam::value;
+    auto &ring = *this->ring;
+    for (size_t fill = 1; fill <= kCapacity; ++fill) {
+        for (const size_t popped : {size_t{0}, size_t{1}}) {
+            for (size_t i = 0; i < fill; ++i) {
+                ASSERT_TRUE(ring.push(i));
+            }
+            size_t out = 77;
+            if (popped != 0) {
+                ASSERT_TRUE(ring.pop(out));
+            }
+            ring.clear();
+            out = 77;
+            ASSERT_FALSE(ring.pop(out));
+            ASSERT_EQ(out, 77u);
+            ASSERT_EQ(ring.size(), 0u);
+            ASSERT_TRUE(ring.push(5));
+            ASSERT_TRUE(ring.pop(out));
+            ASSERT_EQ(out, 5u);
+            ASSERT_TRUE(ring.empty());
+        }
+        if (fill == 64) {
+            break;
+        }
+    }
+}
+
 // Each end trusts its own exact answers: after "not full" the producer's push succeeds, after "not empty" the
 // consumer's pop succeeds. A third thread sees sizes within bounds.
 TYPED_TEST(Ring, TwoThreadsKeepOrderAndTheirOwnAnswersHold) {

@@ -286,6 +286,29 @@ TEST_F(Cures, RefW20TheSixtyFifthTaskWaitsForAPlace) {
     EXPECT_FALSE(rig.mailbox->has_pending());
 }
 
+// L5 discards what was not drained, and nothing else.
+TEST_F(Cures, RefW20AMovedTailForgetsNothingThatWasDrained) {
+    rig.exact_waiting = false;
+    std::vector<std::unique_ptr<Task>> tasks;
+    for (uint64_t token = 1; token <= 67; ++token) {
+        tasks.push_back(std::make_unique<Task>(token));
+        rig.condition(*tasks.back(), &counters[token], 1);
+    }
+    EXPECT_EQ(settle(), 0);
+    rig.mailbox->tail.store(rig.mailbox->head.load());
+    Task &held = *tasks[64];
+    rig.normal_done(held);
+    EXPECT_EQ(settle(), 0);
+    EXPECT_FALSE(rig.has_completed(held)) << "its condition does not hold";
+    counters[1] = 1;
+    rig.normal_done(*tasks[0]);
+    (void)settle();
+    EXPECT_FALSE(rig.has_completed(held));
+    counters[65] = 1;
+    (void)settle();
+    EXPECT_EQ(rig.times_completed(held), 1u);
+}
+
 // The sentinels of those that fill the list lie behind the message that finds no place.
 TEST_F(Cures, RefW20TheSentinelsMayLieBehind) {
     rig.exact_waiting = false;
@@ -403,6 +426,24 @@ TEST_F(Cures, W21AHandMadeListSurvives) {
     ASSERT_EQ(rig.list().count, 1);
     EXPECT_EQ(entry.condition_count, 1);
     EXPECT_EQ(entry.slot_state, &task.slot);
+}
+
+// So does one in the memory of a list of an earlier run.
+TEST_F(Cures, W21AHandMadeListSurvivesInMemoryOfAnother) {
+    const auto memory = std::make_unique<std::aligned_storage_t<sizeof(AsyncWaitList), alignof(AsyncWaitList)>>();
+    for (int run = 0; run < 3; ++run) {
+        rig.mailbox->init_empty();
+        auto *const list = new (memory.get()) AsyncWaitList;
+        list->entries[0].task_token = PTO2TaskId{1};
+        list->entries[0].condition_count = 0;
+        list->count = 1;
+        AsyncWaitList::DrainCompletionSink none;
+        int32_t error = -1;
+        EXPECT_EQ(list->drain_aicore_completion_mailbox_locked(rig.mailbox.get(), none, error), 0);
+        EXPECT_EQ(error, 0);
+        EXPECT_EQ(list->count, 1);
+        list->~AsyncWaitList();
+    }
 }
 #endif
 

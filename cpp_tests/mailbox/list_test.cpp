@@ -95,6 +95,17 @@ TEST_F(List, M29NullMailboxDrainsNothing) {
     EXPECT_EQ(error, 0);
 }
 
+// W21: without a mailbox too.
+TEST_F(List, RefW21ANullMailboxClearsAnImpossibleCount) {
+    AsyncWaitList::DrainCompletionSink none;
+    for (const int32_t count : {-1, 65, 1000}) {
+        rig.list().count = count;
+        int32_t error = 77;
+        EXPECT_EQ(rig.list().drain_aicore_completion_mailbox_locked(nullptr, none, error), 0);
+        EXPECT_EQ(rig.list().count, 0);
+    }
+}
+
 TEST_F(List, M22AConditionMakesAnEntry) {
     Task task(0x1234);
     rig.condition(task, &counters[0], 5, 0x99);

@@ -264,7 +264,10 @@ impl Drain {
             self.transfer_failed(run, status, number, "entries of a ready queue could not be read");
             return Pass::Retry;
         }
-        let count = self.published(run, index, words);
+        // At an end of its own the walk skips what will never be there only to reach what is behind it: a pointer that is
+        // still to come is left to the next run.
+        let is_last = limit.is_some() && count == available as usize;
+        let count = self.published(run, index, words, is_last);
         if count == 0 {
             return Pass::Retry;
         }
@@ -272,8 +275,9 @@ impl Drain {
         Pass::Took
     }
 
-    /// How many of the entries from the first on carry an address, or are to be skipped because they never will.
-    fn published(&mut self, run: &Run, index: usize, words: &[u64]) -> usize {
+    /// How many of the entries from the first on carry an address, or are to be skipped because they never will; nothing is
+    /// skipped at the end of the last ones.
+    fn published(&mut self, run: &Run, index: usize, words: &[u64], is_last: bool) -> usize {
         let queue = &mut self.queues[index];
         let config = &run.config.queues[queue.number as usize];
         let addresses =
@@ -289,7 +293,7 @@ impl Drain {
             return 0;
         }
         queue.null_scans = 0;
-        1
+        usize::from(!is_last || addresses.clone().any(|address| address != 0))
     }
 
     /// Takes `count` entries whose words are in `scratch`.
@@ -313,7 +317,10 @@ impl Drain {
             // In bounds or, without payloads, not dereferenced.
             site.payload = payloads.as_mut_ptr().wrapping_add(position * payload_size);
         }
-        run.config.hooks.resolve(number, entries, &mut sites[..count]);
+        // Of an entry that is skipped nobody is asked.
+        if entries.iter().all(|entry| entry.dev != 0) {
+            run.config.hooks.resolve(number, entries, &mut sites[..count]);
+        }
         if run.pool.config().untracked {
             for (entry, site) in entries.iter_mut().zip(&sites).filter(|(entry, site)| entry.dev != site.dev) {
                 *entry = Entry { bytes: entry.bytes, ..self.identify(run, site.dev) };

@@ -31,6 +31,9 @@ const IDLE_ROUNDS: u32 = 4;
 /// interval as long as nothing changes.
 const FREEZE_TICK_NS: u64 = 10_000;
 
+/// From round to round of an eager profiler at the latest, in nanoseconds.
+const EAGER_ROUND_NS: u64 = 10_000_000;
+
 /// What a tick of the gates leaves to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Tick {
@@ -87,7 +90,9 @@ impl Replenish {
             let next_poll = self.sentinel.as_mut().map_or(Deadline::NEVER, |sentinel| sentinel.poll(run));
             let moved = self.recycle(run);
             let again = self.allocate(run);
-            let gates = if self.drives_gates { self.drive_gates(run) } else { Tick::Idle };
+            // In every round, freeze or not: the subsystem may count on it.
+            let agreed = run.config.hooks.release_ready();
+            let gates = if self.drives_gates { self.drive_gates(run, agreed) } else { Tick::Idle };
             if moved || again || gates == Tick::Refilled {
                 idle_rounds = 0;
                 continue;
@@ -110,6 +115,10 @@ impl Replenish {
             // A starved lane whose buffers do not come back is tried again: the allocator may have recovered.
             if run.circulation.any_starving() {
                 deadline = deadline.min(now().saturating_add(run.config.poll_max_ns));
+            }
+            // Watermarks and instances may change, and nothing but a look tells.
+            if run.config.eager {
+                deadline = deadline.min(now().saturating_add(EAGER_ROUND_NS));
             }
             let _ = run.circulation.event.wait_until(deadline, 0, || {
                 let work = run.circulation.stopped() || run.circulation.raised() != raised || run.pool.any_done();
@@ -147,9 +156,10 @@ impl Replenish {
                 continue;
             }
             let in_lanes = run.pool.recycled_total(kind) as u64;
-            let warm = u64::from(config.warm_target) * u64::from(run.shards);
+            let target = run.pool.warm_target(kind);
+            let warm = u64::from(target) * u64::from(run.shards);
             let capacity = run.pool.config().recycled_capacity;
-            let target = config.warm_target.min(capacity);
+            let target = target.min(capacity);
             let least = if run.config.eager { run.instances.slot_count(kind) } else { config.batch_size };
             for shard in 0..run.shards {
                 let present = run.pool.recycled_len(shard, kind) as u32;
@@ -208,12 +218,10 @@ impl Replenish {
     }
 
     /// One tick of the gates.
-    fn drive_gates(&mut self, run: &Run) -> Tick {
+    fn drive_gates(&mut self, run: &Run, agreed: bool) -> Tick {
         let Some(gates) = &run.config.gates else {
             return Tick::Idle;
         };
-        // In every tick, freeze or not: the subsystem may count on it.
-        let agreed = run.config.hooks.release_ready();
         let driver = Backpressure::new(&run.pool, gates, &run.link);
         let stats = &run.stats.gates;
         let mut published = 0;

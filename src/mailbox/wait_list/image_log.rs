@@ -12,7 +12,8 @@
 //! a mark, is not the log's and is left as it is.
 //!
 //! Messages of tasks without an entry are held only while the ring is not empty, so the tail stands where the last call
-//! left it. If it does not, somebody discarded the ring, and those messages go with it.
+//! left it. If it does not, somebody moved it by hand. What was drained stays held all the same, unless the list was emptied,
+//! too: then both begin anew.
 
 use super::image::{ListRef, MAX_CONDITIONS, MAX_ENTRIES};
 use super::log::{Log, Parked, Slot, WORDS, check_of, pack, unpack};
@@ -132,7 +133,10 @@ impl ImageLog {
             (self.len, self.uncounted, self.applied) = (0, 0, None);
         } else if tail != at {
             self.applied = None;
-            self.drop_uncounted();
+            // On an empty list nobody is in their way, so that they would not be held.
+            if self.list.count() == 0 {
+                self.drop_uncounted();
+            }
         }
         sound
     }

@@ -155,7 +155,10 @@ template <typename T, size_t Capacity> class SpscRing {
     }
 
     // Drops what is stored. Consumer.
-    void clear() { head_.store(tail_.load(std::memory_order_acquire), std::memory_order_release); }
+    void clear() {
+        tail_seen_ = tail_.load(std::memory_order_acquire);
+        head_.store(tail_seen_, std::memory_order_release);
+    }
 
   private:
     static constexpr size_t round_up(size_t size) {
@@ -246,11 +249,6 @@ template <typename Module, typename = void> struct ModuleName { static constexpr
 template <typename Module> struct ModuleName<Module, std::void_t<decltype(Module::kSubsystemName)>> {
     static constexpr const char *value = Module::kSubsystemName;
 };
-
-template <typename Module, typename Info, typename = void> struct ModuleHasKindOf : std::false_type {};
-template <typename Module, typename Info>
-struct ModuleHasKindOf<Module, Info, std::void_t<decltype(Module::kind_of(std::declval<const Info &>()))>>
-    : std::true_type {};
 
 } // namespace lanepipe_detail
 
@@ -530,7 +528,11 @@ template <typename Module> class BufferPoolManager {
         }
     }
 
-    void free_buffer(void *dev_ptr) { (void)lanepipe_pool_free(pool_, dev_ptr); }
+    void free_buffer(void *dev_ptr) {
+        if (lanepipe_pool_free(pool_, dev_ptr) == LANEPIPE_OK) {
+            note_release(dev_ptr);
+        }
+    }
 
     void *release_pointer_for(void *dev_ptr) const {
         void *base = dev_ptr;
@@ -543,8 +545,20 @@ template <typename Module> class BufferPoolManager {
             return false;
         }
         *release_ptr_out = nullptr;
-        return lanepipe_pool_claim(pool_, dev_ptr, release_ptr_out) == LANEPIPE_OK;
+        if (lanepipe_pool_claim(pool_, dev_ptr, release_ptr_out) != LANEPIPE_OK) {
+            return false;
+        }
+        note_release(*release_ptr_out);
+        return true;
     }
+
+    // Remembers from now on whether the allocation at base was released, or claimed for it, whatever is forgotten
+    // since.
+    void lanepipe_watch_release_(void *base, bool is_released) {
+        watched_ = base;
+        is_watched_released_ = is_released;
+    }
+    bool lanepipe_is_watched_released_() const { return is_watched_released_; }
 
     // Transfers.
 
@@ -588,7 +602,7 @@ template <typename Module> class BufferPoolManager {
 
     // Of what is in host queues, each allocation once.
     template <typename ReleaseFn> void release_owned_buffers(const ReleaseFn &release_fn) {
-        Release<ReleaseFn> release{release_fn};
+        Release<ReleaseFn> release{*this, release_fn};
         if (lanepipe_pool_release_queued(pool_, &Release<ReleaseFn>::call, &release) == LANEPIPE_E_NO_MEMORY) {
             LOG_ERROR("%s: no memory to release the buffers in host queues", kName);
         }
@@ -599,7 +613,7 @@ template <typename Module> class BufferPoolManager {
 
     // Every allocation ever mapped, shadows and tables.
     template <typename ReleaseFn> void release_all_owned(const ReleaseFn &release_fn) {
-        Release<ReleaseFn> release{release_fn};
+        Release<ReleaseFn> release{*this, release_fn};
         (void)lanepipe_pool_release_all(pool_, &Release<ReleaseFn>::call, &release);
     }
 
@@ -661,14 +675,20 @@ template <typename Module> class BufferPoolManager {
 
     // A reference to the caller's function, which may be of any sort, as a context. It runs with no lock held.
     template <typename ReleaseFn> struct Release {
+        BufferPoolManager &manager;
         const ReleaseFn &function;
-        static void call(void *self, void *base) noexcept { (void)static_cast<Release *>(self)->function(base); }
+        static void call(void *self, void *base) noexcept {
+            auto &release = *static_cast<Release *>(self);
+            (void)release.function(base);
+            // Not before: the function may ask whether it has been.
+            release.manager.note_release(base);
+        }
     };
 
-    // An info on its way into a ready ring. Its bytes are passed from where they are, unless they need padding.
+    // An info on its way into a ready ring. Its bytes are passed from where they are, unless they need padding. The
+    // kind is asked for by the collectors, who alone may look into the buffer.
     struct Element {
-        explicit Element(const ReadyBufferInfo &source)
-            : info(source), buffer(buffer_of(source.dev_buffer_ptr, kind_of(source))) {
+        explicit Element(const ReadyBufferInfo &source) : info(source), buffer(buffer_of(source.dev_buffer_ptr)) {
             if (kPayloadSize != sizeof(ReadyBufferInfo)) {
                 std::memcpy(padded, &source, sizeof(ReadyBufferInfo));
             }
@@ -699,19 +719,8 @@ template <typename Module> class BufferPoolManager {
     // The pool does the rest of the folding.
     static uint32_t fold(int shard_index) { return shard_index < 0 ? 0 : static_cast<uint32_t>(shard_index); }
 
-    static lanepipe_buffer_t buffer_of(const void *dev_ptr, int kind) {
+    static lanepipe_buffer_t buffer_of(const void *dev_ptr, int kind = 0) {
         return lanepipe_buffer_t{const_cast<void *>(dev_ptr), static_cast<uint32_t>(kind), 0};
-    }
-
-    static int kind_of(const ReadyBufferInfo &info) {
-        if constexpr (kKinds > 1 && lanepipe_detail::ModuleHasKindOf<Module, ReadyBufferInfo>::value) {
-            // Only the framework's collectors use it, and they ask again.
-            const int kind = static_cast<int>(Module::kind_of(info));
-            return kind >= 0 && kind < kKinds ? kind : 0;
-        } else {
-            (void)info;
-            return 0;
-        }
     }
 
     static bool is_kind(int kind) {
@@ -745,6 +754,12 @@ template <typename Module> class BufferPoolManager {
         return count;
     }
 
+    void note_release(const void *base) {
+        if (base != nullptr && base == watched_) {
+            is_watched_released_ = true;
+        }
+    }
+
     void set_warm_targets() {
         const int shards = shard_count();
         for (int kind = 0; kind < kKinds; ++kind) {
@@ -756,6 +771,8 @@ template <typename Module> class BufferPoolManager {
 
     lanepipe_pool_t *pool_ = nullptr;
     std::unique_ptr<Context> context_;
+    void *watched_ = nullptr;
+    bool is_watched_released_ = false;
 };
 
 } // namespace profiling_common

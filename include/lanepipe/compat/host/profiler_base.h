@@ -153,7 +153,11 @@ class Worker {
     }
 
     // Whether the body will never run: to be asked if the factory failed.
-    bool give_up() { return claim(kGivenUp); }
+    bool give_up() { return claim(kGivenUp) || claim(kGivenUp, kLeft); }
+    // The last copy of the body is gone.
+    void leave() { claim(kLeft); }
+    // Whether the body is gone and never ran; true once.
+    bool take_over() { return claim(kNew, kLeft); }
     bool is_done() const { return state_.load(std::memory_order_acquire) == kDone; }
 
     const uint32_t role;
@@ -161,16 +165,33 @@ class Worker {
     std::thread thread;
 
   private:
-    enum State : int { kNew, kRuns, kDone, kGivenUp };
+    enum State : int { kNew, kRuns, kDone, kGivenUp, kLeft };
 
-    bool claim(State next) {
-        int expected = kNew;
+    bool claim(State next, State from = kNew) {
+        int expected = from;
         return state_.compare_exchange_strong(expected, next, std::memory_order_acq_rel);
     }
 
     const lanepipe_thread_entry_fn_t entry_;
     void *const argument_;
     std::atomic<int> state_{kNew};
+};
+
+// What a thread factory is given. A factory may drop it, or end its thread, without having called it.
+class Body {
+  public:
+    explicit Body(std::shared_ptr<Worker> worker) : hold_(std::make_shared<Hold>(std::move(worker))) {}
+    void operator()() const { hold_->worker->run(); }
+
+  private:
+    struct Hold {
+        explicit Hold(std::shared_ptr<Worker> its_worker) : worker(std::move(its_worker)) {}
+        Hold(const Hold &) = delete;
+        Hold &operator=(const Hold &) = delete;
+        ~Hold() { worker->leave(); }
+        const std::shared_ptr<Worker> worker;
+    };
+    std::shared_ptr<Hold> hold_;
 };
 
 } // namespace lanepipe_detail
@@ -193,13 +214,11 @@ template <typename Manager> class InitRollbackGuard {
         if (lanepipe_committed_) {
             return;
         }
-        const auto release = [this](void *dev_ptr) {
+        const ReleaseFn release = [this](void *dev_ptr) {
             if (lanepipe_unregister_) {
                 lanepipe_unregister_(dev_ptr);
             }
-            if (lanepipe_release_) {
-                lanepipe_release_(dev_ptr);
-            }
+            return lanepipe_release_ ? lanepipe_release_(dev_ptr) : 0;
         };
         for (void *dev_ptr : lanepipe_direct_) {
             release(dev_ptr);
@@ -339,8 +358,15 @@ template <typename Module> struct ProfilerAlgorithms {
             const_cast<uint32_t *>(&header->queue_tails[0]), PLATFORM_MAX_AICPU_THREADS,
             std::max<uint32_t>(1, lanepipe_detail::ReadyQueueSize<Module>::value));
         if (begun == LANEPIPE_OK) {
-            const uint64_t published = replenish_free_queues(mgr, header);
-            lanepipe_pool_end_freeze_tick(mgr.lanepipe_handle_(), &gates, published, extra_release_ready ? 1 : 0);
+            // Ends the tick on the way of an exception, too; the gates stay shut then.
+            struct End {
+                ~End() { lanepipe_pool_end_freeze_tick(pool, &gates, published, release_ready); }
+                lanepipe_pool_t *const pool;
+                const lanepipe_gates_t &gates;
+                const uint32_t release_ready;
+                uint64_t published;
+            } end = {mgr.lanepipe_handle_(), gates, extra_release_ready ? 1u : 0u, 1};
+            end.published = replenish_free_queues(mgr, header);
         }
     }
 
@@ -436,7 +462,7 @@ template <typename Derived, typename Module> class ProfilerBase {
         shm_host_ = shm_host;
         shm_size_ = shm_size;
         device_id_ = device_id;
-        lanepipe_shm_released_ = false;
+        manager_.lanepipe_watch_release_(shm_dev_, false);
     }
 
     // The manager forgets its context too: nobody is to copy from memory that is freed.
@@ -479,10 +505,13 @@ template <typename Derived, typename Module> class ProfilerBase {
     // Delivers what the device has published, then ends all threads. Waits for a collector that hangs, and says so.
     void stop() {
         if (lanepipe_is_running_) {
-            for (;;) {
-                const lanepipe_status_t status = lanepipe_profiler_stop(lanepipe_profiler_, kLanepipePatienceNs);
+            for (uint64_t waited = kLanepipeGlanceNs;; waited += kLanepipeGlanceNs) {
+                lanepipe_run_left();
+                const lanepipe_status_t status = lanepipe_profiler_stop(lanepipe_profiler_, kLanepipeGlanceNs);
                 if (status == LANEPIPE_TIMED_OUT) {
-                    lanepipe_report_stall();
+                    if (waited % kLanepipePatienceNs == 0) {
+                        lanepipe_report_stall();
+                    }
                 } else if (status == LANEPIPE_BUSY) {
                     // Somebody else is stopping it.
                     std::this_thread::sleep_for(std::chrono::milliseconds(1));
@@ -545,14 +574,12 @@ template <typename Derived, typename Module> class ProfilerBase {
             if (base != nullptr) {
                 return;
             }
-            if (dev_ptr != shm_dev_ || lanepipe_shm_released_) {
+            if (dev_ptr != shm_dev_ || manager_.lanepipe_is_watched_released_()) {
                 LOG_DEBUG("%s: %p is not the manager's to release", Derived::kSubsystemName, dev_ptr);
                 return;
             }
             base = dev_ptr;
-        }
-        if (dev_ptr == shm_dev_ || base == shm_dev_) {
-            lanepipe_shm_released_ = true;
+            manager_.lanepipe_watch_release_(base, true);
         }
         if (unregister_cb != nullptr) {
             const int rc = unregister_cb(base, device_id_);
@@ -587,6 +614,9 @@ template <typename Derived, typename Module> class ProfilerBase {
 
     // How long stop() waits before it reports what it waits for.
     static constexpr uint64_t kLanepipePatienceNs = 3'000'000'000;
+    // How often it looks for threads that ended without having done anything.
+    static constexpr uint64_t kLanepipeGlanceNs = 50'000'000;
+    static_assert(kLanepipePatienceNs % kLanepipeGlanceNs == 0, "the report would be left out");
 
     static_assert(PLATFORM_MAX_AICPU_THREADS <= LANEPIPE_MAX_QUEUES, "there are too many control threads");
 
@@ -655,9 +685,8 @@ template <typename Derived, typename Module> class ProfilerBase {
         }
         std::array<lanepipe_kind_t, static_cast<size_t>(Module::kBufferKinds)> kinds{};
         for (int kind = 0; kind < Module::kBufferKinds; ++kind) {
-            const int target = profiler_module_recycled_warm_target<Module>(kind, shard_count_);
             kinds[static_cast<size_t>(kind)].batch_size = lanepipe_count(Module::batch_size(kind));
-            kinds[static_cast<size_t>(kind)].warm_target = lanepipe_count(target);
+            kinds[static_cast<size_t>(kind)].warm_target = lanepipe_warm_target(kind);
         }
         constexpr int idle_seconds = Derived::kIdleTimeoutSec;
         lanepipe_profiler_config_t config{};
@@ -760,9 +789,9 @@ template <typename Derived, typename Module> class ProfilerBase {
         answer.dev = site->info.dev_buffer_ptr;
         site->info.host_buffer_ptr =
             answer.dev == found.dev ? found.host : manager_.resolve_host_ptr(site->info.dev_buffer_ptr);
-        answer.instance = site->free_queue == nullptr
-                              ? LANEPIPE_NO_FREE_QUEUE
-                              : lanepipe_instance(site->kind, site->free_queue, site->buffer_size, queue);
+        // What is pulled of a buffer says nothing about its size: the enumeration tells.
+        answer.instance = site->free_queue == nullptr ? LANEPIPE_NO_FREE_QUEUE
+                                                      : lanepipe_instance(site->kind, site->free_queue, 0, queue);
         answer.kind = static_cast<uint32_t>(site->kind);
         answer.content_size = site->buffer_size;
         std::memcpy(answer.payload, static_cast<const void *>(&site->info), sizeof(site->info));
@@ -803,9 +832,29 @@ template <typename Derived, typename Module> class ProfilerBase {
         }
     }
 
+    // In every round of the replenish thread.
     static uint32_t lanepipe_release_ready(void *self) noexcept {
-        const auto *derived = static_cast<const Derived *>(static_cast<ProfilerBase *>(self));
-        return derived->backpressure_release_ready() ? 1 : 0;
+        auto &base = *static_cast<ProfilerBase *>(self);
+        base.lanepipe_follow_module();
+        return static_cast<const Derived &>(base).backpressure_release_ready() ? 1 : 0;
+    }
+
+    // Instances and watermarks may come and change while the threads run.
+    void lanepipe_follow_module() {
+        const auto now = std::chrono::steady_clock::now();
+        if (now < lanepipe_next_look_) {
+            return;
+        }
+        lanepipe_next_look_ = now + std::chrono::milliseconds(10);
+        lanepipe_add_instances();
+        for (int kind = 0; kind < Module::kBufferKinds; ++kind) {
+            (void)lanepipe_pool_set_warm_target(manager_.lanepipe_handle_(), static_cast<uint32_t>(kind),
+                                                lanepipe_warm_target(kind));
+        }
+    }
+
+    uint32_t lanepipe_warm_target(int kind) const {
+        return lanepipe_count(profiler_module_recycled_warm_target<Module>(kind, shard_count_));
     }
 
     static void lanepipe_refresh(void *self) noexcept {
@@ -830,7 +879,7 @@ template <typename Derived, typename Module> class ProfilerBase {
         try {
 #endif
             worker = std::make_shared<lanepipe_detail::Worker>(role, shard, entry, argument);
-            std::function<void()> body = [worker] { worker->run(); };
+            std::function<void()> body = lanepipe_detail::Body(worker);
             const ThreadFactory &factory = *base.lanepipe_factory_;
             worker->thread = factory ? factory(std::move(body)) : std::thread(std::move(body));
 #if defined(__cpp_exceptions)
@@ -861,6 +910,20 @@ template <typename Derived, typename Module> class ProfilerBase {
         }
     }
 
+    // Does in a plain thread what a thread of the factory left undone: the others wait for its part of the end.
+    void lanepipe_run_left() {
+        for (const auto &worker : lanepipe_workers_) {
+            if (worker->take_over()) {
+                LOG_ERROR("%s: the thread of role %u, shard %u ended without having run", Derived::kSubsystemName,
+                          worker->role, worker->shard);
+                if (worker->thread.joinable()) {
+                    worker->thread.join();
+                }
+                worker->thread = std::thread([worker] { worker->run(); });
+            }
+        }
+    }
+
     void lanepipe_report_stall() {
         for (const auto &worker : lanepipe_workers_) {
             if (worker->is_done()) {
@@ -887,8 +950,8 @@ template <typename Derived, typename Module> class ProfilerBase {
     // By shard: whether its collector is inside the callback.
     std::unique_ptr<std::atomic<bool>[]> lanepipe_is_collecting_;
     bool lanepipe_is_running_ = false;
-    // Whether the region shm_dev_ was released since it was set.
-    bool lanepipe_shm_released_ = false;
+    // When the replenish thread asks the Module again what may have changed.
+    std::chrono::steady_clock::time_point lanepipe_next_look_;
 };
 
 } // namespace profiling_common

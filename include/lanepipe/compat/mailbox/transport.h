@@ -185,8 +185,10 @@ static_assert(sizeof(AICoreCompletionMailbox) == 262272 && alignof(AICoreComplet
 static_assert(offsetof(AICoreCompletionMailbox, _head_pad) == 8 && offsetof(AICoreCompletionMailbox, tail) == 64 &&
                   offsetof(AICoreCompletionMailbox, entries) == 128,
               "layout");
+#if __cplusplus < 202002L
+static_assert(std::is_trivially_default_constructible<AICoreCompletionMailbox>::value, "atomics are left as they are");
+#endif
 static_assert(std::is_aggregate<AICoreCompletionMailbox>::value &&
-                  std::is_trivially_default_constructible<AICoreCompletionMailbox>::value &&
                   std::is_trivially_destructible<AICoreCompletionMailbox>::value,
               "byte-wise clearing and casts from raw memory stay meaningful");
 

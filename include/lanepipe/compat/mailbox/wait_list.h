@@ -188,9 +188,12 @@ struct AsyncPollResult {
 
 // Tasks that wait for conditions. All but try_lock() and reset_for_reuse() are for whoever holds the lock.
 struct AsyncWaitList {
+    // What the library keeps in padding is that of another list where memory is used again: a new one has none.
     std::atomic<int32_t> busy{0};
+    uint32_t lanepipe_padding_before_entries{0};
     AsyncWaitEntry entries[MAX_ASYNC_WAITS];
     int32_t count{0};
+    uint32_t lanepipe_padding_before_skipped{0};
     std::atomic<uint64_t> mpsc_skipped_count{0};
 
     struct DrainCompletionSink {
@@ -239,6 +242,9 @@ struct AsyncWaitList {
                                                    int32_t &error_code) {
         error_code = 0;
         if (aicore_mailbox == nullptr) {
+            if (count < 0 || count > MAX_ASYNC_WAITS) {
+                count = 0;
+            }
             return 0;
         }
         Draining draining{this, &sink};
