@@ -67,7 +67,8 @@ impl Pool {
     /// No other thread uses a queue end.
     pub(crate) unsafe fn on_their_way(&self) -> Box<[u64]> {
         let mut counts = vec![0; self.config.kinds as usize];
-        let mut count = |buffer: &Buffer| counts[buffer.kind as usize] += 1;
+        // An element without a buffer brings none back.
+        let mut count = |buffer: &Buffer| counts[buffer.kind as usize] += u64::from(buffer.dev != 0);
         for shard in 0..self.live_shards() as usize {
             // SAFETY: forwarded.
             unsafe {

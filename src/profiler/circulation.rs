@@ -43,6 +43,12 @@ pub(super) struct Circulation {
 impl Circulation {
     /// Of a run that is about to start: no thread uses a queue end.
     pub(super) fn new(pool: &Pool, shards: u32) -> Self {
+        // A drain thread that ended by a panic left its own.
+        for shard in 0..pool.config().shards {
+            for kind in 0..pool.config().kinds {
+                pool.demand(shard as usize, kind).store(0, Ordering::Relaxed);
+            }
+        }
         // SAFETY: as documented.
         let initial = unsafe { pool.on_their_way() };
         let lanes = shards as usize * initial.len();

@@ -176,7 +176,7 @@ impl Drain {
                 self.take_up_to(run, index, end, scratch);
             }
         }
-        run.left_over_taken();
+        run.left_over_taken(self.shard);
     }
 
     /// Takes the entries of a queue up to `end`, unless that fails too often.
@@ -484,11 +484,11 @@ impl Drain {
             return false;
         };
         // SAFETY: the turns make this thread the sole writer of the free queue and the sole consumer of its lanes.
-        let refill = unsafe { free.top_up(&run.pool, &run.link, self.shard, most) };
+        let refill = unsafe { free.top_up(&run.pool, &run.link, served.instance.kind, self.shard, most) };
         let parked = free.take_parked();
         drop(free);
-        if parked != 0 {
-            run.circulation.enter(self.shard, served.instance.kind, parked);
+        if !parked.is_empty() {
+            parked.iter().for_each(|kind| run.circulation.enter(self.shard, *kind, 1));
             run.circulation.nudge();
         }
         match refill {
@@ -576,7 +576,8 @@ impl Drain {
         others.map(|shard| demand(shard).saturating_sub(run.pool.recycled_len(shard, kind) as u32)).sum()
     }
 
-    /// Parks buffers that lie in the shard's lanes while another shard starves, for the replenish thread to bring there.
+    /// Parks buffers that lie in the shard's lanes while another shard starves, for the replenish thread to bring there. Those
+    /// that the shard itself wants it keeps, unless it waits for transfers: nobody knows when those will work again.
     fn share(&self, run: &Run) {
         if (0..self.demand.len() as u32).all(|kind| self.wanted_elsewhere(run, kind) == 0) {
             return;
@@ -584,7 +585,7 @@ impl Drain {
         let Some(_lanes) = run.lanes_of(self.shard) else {
             return;
         };
-        for kind in (0..self.demand.len() as u32).filter(|kind| self.demand[*kind as usize] == 0) {
+        for kind in (0..self.demand.len() as u32).filter(|kind| self.retry || self.demand[*kind as usize] == 0) {
             for _ in 0..self.wanted_elsewhere(run, kind) {
                 let mut buffer = [MaybeUninit::uninit()];
                 // SAFETY: this is the drain thread of the shard, sole consumer of its lanes.

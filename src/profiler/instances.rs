@@ -1,8 +1,8 @@
 //! The free queues that a profiler serves. More can be added while it runs.
 //!
 //! A free queue is written by one thread at a time: whoever has its turn. A module may name one free queue under several
-//! kinds or for several ready queues; all of these instances share one turn. In a tracked pool each keeps what it knows
-//! of its queue to itself, so such aliases are refused there.
+//! kinds or for several ready queues; all of these instances share one turn and one state of the queue, whose publications
+//! are in doubt for all of them. The ledger of a tracked pool has one kind per queue, so such aliases are refused there.
 
 use super::config::{ANY_QUEUE, Instance, KindConfig};
 use super::refill::FreeQueue;
@@ -22,7 +22,7 @@ const NONE: u32 = u32::MAX;
 pub(super) struct Served {
     pub(super) instance: Instance,
     route: Route,
-    /// The first instance of the same free queue, whose turn counts.
+    /// The first instance of the same free queue, whose turn and state count.
     first: u32,
     /// The next instance of the same free queue.
     next: AtomicU32,
@@ -39,6 +39,11 @@ impl Served {
     /// The ready queue on which it publishes, or the guess.
     pub(super) fn queue(&self) -> u32 {
         self.route.queue()
+    }
+
+    /// Whether it is the first, or only, instance of its free queue, whose index is `index`.
+    pub(super) fn is_first(&self, index: u32) -> bool {
+        self.first == index
     }
 
     /// Which ready queue it publishes on. Until that is known any shard can serve the instance, and that of the guess does.
@@ -123,8 +128,10 @@ impl Instances {
     /// The turn of a free queue and the queue; `None` if another thread has it.
     #[inline]
     pub(super) fn enter<'a>(&'a self, served: &'a Served) -> Option<FreeTurn<'a>> {
-        let turn = self.get(served.first)?.turn.enter()?;
-        Some(FreeTurn { free: served.free.get(), _turn: turn })
+        // One state for all instances of the queue: a doubt of one is a doubt of all.
+        let first = self.get(served.first)?;
+        let turn = first.turn.enter()?;
+        Some(FreeTurn { free: first.free.get(), _turn: turn })
     }
 
     /// Bytes of a buffer of `kind`; 0 if no instance has told.
@@ -184,7 +191,7 @@ impl Instances {
                     next: AtomicU32::new(NONE),
                     turn: Turn::new(),
                     hungry: AtomicBool::new(false),
-                    free: UnsafeCell::new(FreeQueue::new(instance.free, instance.kind, self.aliases)),
+                    free: UnsafeCell::new(FreeQueue::new(instance.free, self.aliases)),
                 })
             },
         )

@@ -148,9 +148,11 @@ impl Profiler {
             return Err(Status::LANEPIPE_E_STATE);
         }
         self.pool.abandon_tick();
-        for (_, served) in self.instances.iter() {
+        for (number, served) in self.instances.iter() {
             served.route().reopen();
-            if let Some(mut free) = self.instances.enter(served) {
+            if served.is_first(number)
+                && let Some(mut free) = self.instances.enter(served)
+            {
                 free.renew(&self.pool);
             }
         }
@@ -317,7 +319,7 @@ impl Profiler {
         };
         let outcome = loop {
             // SAFETY: no thread runs yet, so this one may play every role.
-            let refill = unsafe { free.top_up(&self.pool, link, shard, u32::MAX) };
+            let refill = unsafe { free.top_up(&self.pool, link, kind, shard, u32::MAX) };
             let allowance = match config.max_buffers {
                 0 => u32::MAX,
                 most => most.saturating_sub(self.pool.tracked(kind)),
@@ -377,7 +379,7 @@ impl Profiler {
         let body = ThreadBody::new(move || {
             // The boundary of the thread: a panic ends the thread and is reported, and stop does not wait for it.
             if run.await_order() && catch_unwind(AssertUnwindSafe(|| body(&run))).is_err() {
-                run.note_panic(role);
+                run.note_panic(role, index);
                 run.report(Status::LANEPIPE_E_PANIC, role, index, 0, 1, "internal error");
             }
             run.note_exit(role);

@@ -17,7 +17,6 @@ const BATCH: usize = 16;
 #[derive(Debug, Clone)]
 pub(super) struct FreeQueue {
     port: Free,
-    kind: u32,
     /// What the tail word holds. The word itself is only written, and read where a publication is in doubt.
     tail: u32,
     /// Whether the tail word is to be read before the next publication: the last one reported failure, or this is the
@@ -26,8 +25,8 @@ pub(super) struct FreeQueue {
     /// Buffers of a publication of which nobody knows whether it took effect. They may be at the device, so the ledger
     /// has them there, and an entry that the device publishes with one of them is as good as any.
     doubtful: Vec<Buffer>,
-    /// Buffers parked since the last [`FreeQueue::take_parked`].
-    parked: u64,
+    /// Kinds of the buffers parked since the last [`FreeQueue::take_parked`].
+    parked: Vec<u32>,
     /// The free queue may be known under other instances too: the tail word is read before every publication.
     shared: bool,
 }
@@ -46,13 +45,13 @@ pub(super) enum Refill {
 }
 
 impl FreeQueue {
-    pub(super) fn new(port: Free, kind: u32, shared: bool) -> Self {
-        Self { port, kind, tail: port.own_tail(), unsettled: true, doubtful: Vec::new(), parked: 0, shared }
+    pub(super) fn new(port: Free, shared: bool) -> Self {
+        Self { port, tail: port.own_tail(), unsettled: true, doubtful: Vec::new(), parked: Vec::new(), shared }
     }
 
     /// Makes ready for a run: what the words hold now counts, and what steps by hand or an earlier run left in doubt.
     pub(super) fn renew(&mut self, pool: &Pool) {
-        *self = Self::new(self.port, self.kind, self.shared);
+        *self = Self::new(self.port, self.shared);
         self.doubtful = pool.adopt_doubt(self.address());
     }
 
@@ -67,8 +66,8 @@ impl FreeQueue {
         self.unsettled
     }
 
-    /// How many buffers were parked since the last call.
-    pub(super) fn take_parked(&mut self) -> u64 {
+    /// The kinds of the buffers that were parked since the last call.
+    pub(super) fn take_parked(&mut self) -> Vec<u32> {
         core::mem::take(&mut self.parked)
     }
 
@@ -77,7 +76,7 @@ impl FreeQueue {
     /// # Safety
     ///
     /// The caller is the sole writer of the free queue and the sole consumer of the lane.
-    pub(super) unsafe fn top_up(&mut self, pool: &Pool, link: &SharedLink, shard: u32, most: u32) -> Refill {
+    pub(super) unsafe fn top_up(&mut self, pool: &Pool, link: &SharedLink, kind: u32, shard: u32, most: u32) -> Refill {
         if self.shared && self.doubtful.is_empty() {
             self.tail = self.port.own_tail();
         }
@@ -98,7 +97,7 @@ impl FreeQueue {
             let mut buffers = [MaybeUninit::uninit(); BATCH];
             let want = BATCH.min(room as usize);
             // SAFETY: the caller is the lane's sole consumer.
-            let count = unsafe { pool.pop_recycled(shard, self.kind, &mut buffers[..want]) };
+            let count = unsafe { pool.pop_recycled(shard, kind, &mut buffers[..want]) };
             if count == 0 {
                 break;
             }
@@ -199,7 +198,7 @@ impl FreeQueue {
     /// Parks buffers that were taken from the lane and not published.
     #[cold]
     fn park(&mut self, pool: &Pool, shard: u32, buffers: &[Buffer]) {
-        self.parked += buffers.len() as u64;
+        self.parked.extend(buffers.iter().map(|buffer| buffer.kind));
         for buffer in buffers {
             // Parking fails only when memory is out; the ledger has the buffer as retired all the same.
             let _ = pool.retire(shard, *buffer);

@@ -36,7 +36,7 @@ const EAGER_ROUND_NS: u64 = 10_000_000;
 
 /// What a tick of the gates leaves to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Tick {
+pub(super) enum Tick {
     /// Nothing.
     Idle,
     /// The next tick is due soon.
@@ -218,7 +218,7 @@ impl Replenish {
     }
 
     /// One tick of the gates.
-    fn drive_gates(&mut self, run: &Run, agreed: bool) -> Tick {
+    pub(super) fn drive_gates(&mut self, run: &Run, agreed: bool) -> Tick {
         let Some(gates) = &run.config.gates else {
             return Tick::Idle;
         };
@@ -264,9 +264,16 @@ impl Replenish {
             return 0;
         };
         run.config.hooks.refresh();
-        let published: u64 = run.instances.iter().map(|(_, served)| self.refill(run, served)).sum();
+        let (mut published, mut complete) = (0, true);
+        for (_, served) in run.instances.iter() {
+            match self.refill(run, served) {
+                Some(more) => published += more,
+                // Somebody is at it: nobody knows yet what it can get.
+                None => complete = false,
+            }
+        }
         run.stats.gates.refilled.add(published);
-        if published != 0 || !agreed {
+        if published != 0 || !agreed || !complete {
             return published;
         }
         driver.open();
@@ -278,21 +285,18 @@ impl Replenish {
 
     /// Fills a free queue from its own shard's lane, then from the others', then from parked buffers, then from new blocks.
     /// The driver of the gates, with all turns.
-    fn refill(&mut self, run: &Run, served: &Served) -> u64 {
+    fn refill(&mut self, run: &Run, served: &Served) -> Option<u64> {
         let (kind, own) = (served.instance.kind, run.shard_of(served));
         let mut total = 0;
-        // Turned away only by an alias that is at it, which a freeze excludes.
-        let Some(mut free) = run.instances.enter(served) else {
-            return 0;
-        };
+        let mut free = run.instances.enter(served)?;
         loop {
             for shard in (own..run.shards).chain(0..own) {
                 if shard != own && run.pool.recycled_len(shard, kind) == 0 {
                     continue;
                 }
                 // SAFETY: with all turns this is the sole writer of the free queue and the sole consumer of all lanes.
-                let refill = unsafe { free.top_up(&run.pool, &run.link, shard, u32::MAX) };
-                self.parked[kind as usize] += free.take_parked();
+                let refill = unsafe { free.top_up(&run.pool, &run.link, kind, shard, u32::MAX) };
+                free.take_parked().iter().for_each(|kind| self.parked[*kind as usize] += 1);
                 let (status, published, value) = match refill {
                     Refill::Done(published) => {
                         total += u64::from(published);
@@ -306,17 +310,17 @@ impl Replenish {
                 let what = "a free queue could not be filled within a freeze";
                 let (queue, value) = (served.queue(), u64::from(value));
                 run.report(status, Role::Replenish, queue, value, count, what);
-                return total + u64::from(published);
+                return Some(total + u64::from(published));
             }
             if free.room(&run.link).is_ok_and(|room| room == 0) {
-                return total;
+                return Some(total);
             }
             if self.recycle(run) {
                 continue;
             }
             let count = run.config.kinds[kind as usize].batch_size.min(allowance(run, kind));
             if count == 0 || run.instances.buffer_size(kind) == 0 || !self.allocate_block(run, kind, None, count) {
-                return total;
+                return Some(total);
             }
         }
     }

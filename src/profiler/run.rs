@@ -65,8 +65,8 @@ pub(super) struct Run {
     pub(super) circulation: Circulation,
     /// By ready queue, where instances have guessed ones: the index behind the entries that an earlier run left there.
     left_over: Box<[Option<u32>]>,
-    /// Drain threads that may still have some of them to take.
-    taking_left_over: ColdMutex<u32>,
+    /// Shards whose drain threads may still have some of them to take, a bit each.
+    taking_left_over: ColdMutex<u64>,
     /// Ends the sentinel and the drain threads.
     intake_stopped: StopFlag,
     /// Whether the threads may work: [`WAIT`], [`WORK`] or [`GIVE_UP`].
@@ -104,7 +104,7 @@ impl Run {
         let is_any_left = left_over.iter().any(Option::is_some);
         Self {
             left_over,
-            taking_left_over: ColdMutex::new(if is_any_left { shards } else { 0 }),
+            taking_left_over: ColdMutex::new(if is_any_left { u64::MAX >> (64 - shards) } else { 0 }),
             link,
             progress: config.queues.iter().map(|queue| Progress::new(queue.port.own_head())).collect(),
             drain_bells: (0..shards).map(|_| CachePadded::new(DrainBell::new())).collect(),
@@ -150,27 +150,36 @@ impl Run {
     }
 
     /// A drain thread has taken what an earlier run left in its queues: the last one makes guesses of the routes again, and lets
-    /// all go on. Waits for it, or for the end of a thread that would have to do its part.
-    pub(super) fn left_over_taken(&self) {
+    /// all go on. Waits for it.
+    pub(super) fn left_over_taken(&self, shard: u32) {
+        self.left_over_done(shard);
+        // Relaxed: carries nothing. The end of the intake does not count: the last pass must not take entries of this run
+        // before those that were left either.
+        let collect_ended = || self.exited[Role::Collect as usize].load(Ordering::Relaxed) != 0;
+        let over = || (*self.taking_left_over.lock() == 0 || collect_ended()).then_some(());
+        let _ = self.order_event.wait_until(Deadline::NEVER, 0, over);
+    }
+
+    /// The drain thread of `shard` takes no more of what an earlier run left: it is through, or has ended by a panic. Once only
+    /// counts.
+    fn left_over_done(&self, shard: u32) {
         let mut taking = self.taking_left_over.lock();
-        let is_last = *taking == 1;
+        let is_last = *taking == 1 << shard;
         if !is_last {
-            *taking -= 1;
+            *taking &= !(1 << shard);
         }
         drop(taking);
         if is_last {
             // No lock is held while a hook runs.
             self.instances.iter().for_each(|(_, served)| served.route().reopen());
-            self.config.hooks.left_over_taken();
+            let hook = || self.config.hooks.left_over_taken();
+            let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(hook));
             *self.taking_left_over.lock() = 0;
+            if outcome.is_err() {
+                self.report(Status::LANEPIPE_E_PANIC, Role::Drain, shard, 0, 1, "internal error");
+            }
         }
         self.order_event.notify();
-        // Relaxed: carries nothing. Without a panic none of them ends before. The end of the intake does not count: the last
-        // pass must not take entries of this run before those that were left either.
-        let has_ended = |role: Role| self.exited[role as usize].load(Ordering::Relaxed) != 0;
-        let is_one_dead = || has_ended(Role::Drain) || has_ended(Role::Collect);
-        let over = || (*self.taking_left_over.lock() == 0 || is_one_dead()).then_some(());
-        let _ = self.order_event.wait_until(Deadline::NEVER, 0, over);
     }
 
     /// Ends the sentinel and the drain threads. The stopper has seen the device's last publication.
@@ -215,7 +224,10 @@ impl Run {
     }
 
     /// A thread of `role` ended by a panic.
-    pub(super) fn note_panic(&self, role: Role) {
+    pub(super) fn note_panic(&self, role: Role, index: u32) {
+        if role == Role::Drain {
+            self.left_over_done(index);
+        }
         if role == Role::Replenish {
             // Relaxed, here and below: the join orders it.
             self.unconcluded.store(true, Ordering::Relaxed);

@@ -1,10 +1,12 @@
 //! Common-mode backpressure: the gates shut and open as the contract says, and nothing is lost on the way.
 
+use super::device::queued;
 use super::harness::Harness;
 use super::world::{Plan, mix, wait_for};
 use crate::layout::Gates;
 use crate::profiler::Instance;
 use crate::profiler::backpressure::Backpressure;
+use crate::profiler::replenish::Replenish;
 use crate::profiler::sentinel::contended;
 use crate::status::Status;
 use crate::sync::{RawWord32, Word32};
@@ -160,6 +162,25 @@ fn stop_opens_the_gates_that_a_panic_left_shut() {
     harness.stop();
     assert_open(&harness);
     harness.verify();
+}
+
+/// A free queue that a drain thread is at may not be filled yet: the gates stay shut until the refill has seen it.
+#[test]
+fn a_freeze_waits_for_a_free_queue_in_use() {
+    let harness = Harness::new(Plan { prefilled: true, merged_sentinel: true, ..common_mode() });
+    harness.seed(0, 0, 4);
+    let run = harness.profiler.new_run();
+    let gates = harness.world.device_gates();
+    gates.pop.contended.store(1, Ordering::Release);
+    let mut replenish = Replenish::new(&run);
+    let in_use = run.instances.enter(run.instances.get(0).unwrap()).unwrap();
+    replenish.drive_gates(&run, true);
+    assert_eq!(frozen(&gates), (false, true));
+    drop(in_use);
+    for _ in 0..3 {
+        replenish.drive_gates(&run, true);
+    }
+    assert_eq!((frozen(&gates), queued(&harness.world.device_free(0)).len()), ((false, false), 4));
 }
 
 /// W17, second half: the freeze opens with a dry pool, and the lane's signal is used up. Once the allocator recovers the lane

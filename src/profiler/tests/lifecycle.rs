@@ -1,10 +1,13 @@
 //! Start, stop, and their failures.
 
+use super::device::queued;
 use super::harness::Harness;
-use super::world::{PATIENCE, Plan, wait_for};
+use super::world::{BUFFER_SIZE, PATIENCE, Plan, mix, wait_for};
 use crate::event::Deadline;
-use crate::profiler::State;
+use crate::layout::Words64;
+use crate::profiler::{Config, Instance, Profiler, State};
 use crate::status::Status;
+use crate::sync::{Word32, Word64};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -137,4 +140,49 @@ fn only_one_thread_is_inside_start_or_stop() {
         harness.stop();
     }
     harness.verify();
+}
+
+/// A drain thread that ends by a panic at what an earlier run left has done its part of it: the others go on, and what they learnt
+/// from those entries does not hold.
+#[test]
+fn a_panic_at_left_over_entries_holds_up_nobody() {
+    let mut harness = Harness::new(Plan { queues: 3, shards: 3, ..Plan::default() });
+    let config = Harness::config(&harness.world, &harness.hooks);
+    let instances = config.instances.iter().map(|instance| Instance { guess: true, ..*instance }).collect();
+    harness.profiler = Profiler::new(harness.pool.clone(), Config { instances, ..config }).unwrap();
+    harness.hooks.any_queue.store(true, Ordering::Relaxed);
+    let world = harness.world.clone();
+    let take = |instance: u32| {
+        let free = world.device_free(instance);
+        wait_for("a buffer", || !queued(&free).is_empty());
+        let dev = queued(&free)[0];
+        free.head.store(free.head.load(Ordering::Relaxed) + 1, Ordering::Release);
+        dev
+    };
+    let publish = |queue: u32, dev: u64, instance: u64, sequence: u64| {
+        for index in 0..BUFFER_SIZE / 8 {
+            let value = [instance, sequence].get(index).copied();
+            // SAFETY: a word of the buffer, which is the device's.
+            unsafe { *world.memory_at(dev).add(index) = value.unwrap_or(mix(&[instance, sequence, index as u64])) };
+        }
+        let ready = world.device_ready(queue);
+        for (index, value) in [dev, instance, sequence, mix(&[instance, sequence])].into_iter().enumerate() {
+            ready.entries.with(index, |word| word.store(value, Ordering::Relaxed));
+        }
+        ready.tail.store(1, Ordering::Release);
+    };
+    harness.start();
+    let (first, second, other) = (take(0), take(0), take(1));
+    harness.stop();
+    publish(0, first, 0, 0);
+    publish(1, other, 1, 0);
+    harness.hooks.resolve_panics.store(1, Ordering::Relaxed);
+    harness.start();
+    wait_for("the panic", || harness.profiler.fault().is_some_and(|fault| fault.status == Status::LANEPIPE_E_PANIC));
+    wait_for("the left-over entry", || harness.totals().taken == 1);
+    publish(2, second, 0, 1);
+    wait_for("the entry of the run", || harness.totals().taken == 2);
+    harness.stop();
+    world.assert_content();
+    assert_eq!((harness.totals().rejected, harness.hooks.left_over_calls.load(Ordering::Relaxed)), (0, 1));
 }

@@ -2,8 +2,11 @@
 
 use super::harness::Harness;
 use super::world::{BUFFER_SIZE, Plan, wait_for};
+use crate::layout::Words64;
 use crate::pool::Buffer;
 use crate::pool::ledger::Place;
+use crate::status::Status;
+use crate::sync::{Word32, Word64};
 use std::sync::atomic::Ordering;
 
 fn one_buffer(copies: bool) -> Plan {
@@ -265,4 +268,51 @@ fn a_slow_collector_strands_no_done_buffers() {
     hooks.hold(false);
     harness.stop();
     harness.verify();
+}
+
+/// A free queue whose head cannot be read keeps no buffer from a lane that could use it.
+#[test]
+fn a_free_queue_that_cannot_be_read_hoards_nothing() {
+    for buffers in [1, 3] {
+        let plan = Plan { copies: true, queues: 2, shards: 2, slots: 1, batch_size: 1, ..Plan::default() };
+        let mut harness = Harness::new(Plan { max_buffers: buffers, ..plan });
+        harness.world.hide_head_of.store(0, Ordering::Relaxed);
+        harness.start();
+        wait_for("demand", || harness.pool.demand(0, 0).load(Ordering::Relaxed) == 1);
+        harness.device[1].publish(10);
+        harness.stop();
+        harness.world.assert_content();
+    }
+}
+
+/// An element without a buffer, as somebody may push it by hand, is nothing that a starved lane could wait for.
+#[test]
+fn an_element_without_a_buffer_brings_none_back() {
+    let plan = Plan { compat: true, slots: 1, batch_size: 1, reject: 1000, ..Plan::default() };
+    let mut harness = Harness::new(plan);
+    let elements = [Buffer { dev: 0, kind: 0, id: 0 }];
+    // SAFETY: no thread runs yet; the payload is one word.
+    assert_eq!(unsafe { harness.pool.push_ready(0, &elements, [0_u64].as_ptr().cast()) }, 1);
+    harness.start();
+    harness.device[0].publish(6);
+    harness.stop();
+    harness.world.assert_content();
+}
+
+/// Demand of a drain thread that ended by a panic ends with its run.
+#[test]
+fn a_run_begins_without_demand() {
+    let plan = Plan { queues: 2, shards: 2, slots: 1, batch_size: 1, max_buffers: 4, ..Plan::default() };
+    let harness = Harness::new(Plan { instances_per_queue: 2, ..plan });
+    harness.world.refuse_all_blocks.store(true, Ordering::Relaxed);
+    harness.start();
+    wait_for("demand", || harness.pool.demand(0, 0).load(Ordering::Relaxed) == 2);
+    harness.hooks.resolve_panics.store(0, Ordering::Relaxed);
+    let ready = harness.world.device_ready(0);
+    ready.entries.with(0, |word| word.store(0x7777_0000, Ordering::Relaxed));
+    ready.tail.store(1, Ordering::Release);
+    wait_for("the panic", || harness.profiler.fault().is_some_and(|fault| fault.status == Status::LANEPIPE_E_PANIC));
+    harness.stop();
+    drop(harness.profiler.new_run());
+    assert_eq!([0, 1].map(|shard| harness.pool.demand(shard, 0).load(Ordering::Relaxed)), [0, 0]);
 }

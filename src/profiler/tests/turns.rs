@@ -1,13 +1,16 @@
 //! Turns: who is turned away leaves the turn with its owner.
 
+use super::device::queued;
 use super::harness::Harness;
-use super::world::Plan;
+use super::world::{BUFFER_SIZE, Plan};
 use crate::profiler::backpressure::enter_lanes;
 use crate::profiler::config::KindConfig;
 use crate::profiler::instances::Instances;
+use crate::profiler::shared_link::SharedLink;
 use crate::profiler::{Config, Instance, MAX_INSTANCES, Profiler};
-use crate::sync::Turn;
+use crate::sync::{Turn, Word32};
 use std::sync::Barrier;
+use std::sync::atomic::Ordering;
 
 /// H19: a drain thread that finds the lanes with the driver of the gates does not give the driver's turn back.
 #[test]
@@ -47,6 +50,52 @@ fn a_free_queue_stays_with_its_owner_when_an_alias_is_turned_away() {
     }
     drop(owner);
     assert!(instances.enter(served(1)).is_some());
+}
+
+/// What one instance of a free queue leaves in doubt is settled by whichever comes next: no buffer is lost or published twice.
+#[test]
+fn a_doubt_is_one_of_all_aliases() {
+    for (lands, second, is_taken) in
+        [false, true].into_iter().flat_map(|lands| [(lands, 1, false), (lands, 2, false), (lands, 2, true)])
+    {
+        let plan = Plan { compat: true, copies: true, kinds: 2, slots: 4, batch_size: 8, ..Plan::default() };
+        let harness = Harness::new(plan);
+        let kind = || KindConfig { buffer_size: BUFFER_SIZE, batch_size: 1, warm_target: 0, max_buffers: 0 };
+        let instances = Instances::new(2, &[kind(), kind()], true).unwrap();
+        for kind in 0..2 {
+            let instance = Instance { free: harness.world.host_free(0), kind, queue: 0, guess: false };
+            assert_eq!(instances.add(instance, BUFFER_SIZE), Ok(kind));
+            harness.seed(0, kind, 8);
+        }
+        let link = SharedLink::new(harness.pool.memory());
+        let top_up = |kind, most| {
+            let served = instances.get(kind).unwrap();
+            // SAFETY: no other thread uses the queue or the lanes.
+            unsafe { instances.enter(served).unwrap().top_up(&harness.pool, &link, kind, 0, most) }
+        };
+        let world = &harness.world;
+        world.land_all.store(lands, Ordering::Relaxed);
+        // Both are settled.
+        (0..2).for_each(|kind| _ = top_up(kind, 0));
+        world.break_tails.store(true, Ordering::Relaxed);
+        world.hide_tails.store(true, Ordering::Relaxed);
+        top_up(0, 1);
+        world.heal();
+        top_up(1, second);
+        let free = world.device_free(0);
+        if is_taken {
+            free.head.store(free.head.load(Ordering::Relaxed) + 1, Ordering::Release);
+        }
+        for kind in [0, 1, 0, 1] {
+            top_up(kind, 4);
+        }
+        let mut known = queued(&free);
+        assert_eq!(known.len(), 4, "the queue is served");
+        known.extend(harness.pool.queued_buffers().iter().map(|buffer| buffer.dev));
+        known.sort_unstable();
+        known.dedup();
+        assert_eq!(known.len() as u32 + u32::from(is_taken), world.buffers_given.load(Ordering::Relaxed));
+    }
 }
 
 /// Threads name the same new instances at once, as drain threads and the refresh of a freeze do: all get the same indices, and

@@ -195,6 +195,8 @@ pub struct World {
     pub hide_tails: AtomicBool,
     /// Reads of free-queue heads fail.
     pub hide_heads: AtomicBool,
+    /// The same of one instance.
+    pub hide_head_of: AtomicU32,
     /// Copies by role; the last is everybody else.
     copies: [AtomicU32; 5],
     pub blocks_given: AtomicU32,
@@ -231,6 +233,7 @@ impl World {
             break_tails: AtomicBool::new(false),
             hide_tails: AtomicBool::new(false),
             hide_heads: AtomicBool::new(false),
+            hide_head_of: AtomicU32::new(u32::MAX),
             copies: Default::default(),
             blocks_given: AtomicU32::new(0),
             buffers_given: AtomicU32::new(0),
@@ -393,9 +396,10 @@ impl World {
         (0..self.plan.instances()).any(|instance| tail(instance) == self.memory_at(dev))
     }
 
-    fn is_head(&self, dev: u64) -> bool {
+    fn is_hidden_head(&self, dev: u64) -> bool {
+        let (all, one) = (self.hide_heads.load(Ordering::Relaxed), self.hide_head_of.load(Ordering::Relaxed));
         let head = |instance| self.device_free(instance).head.address().cast();
-        (0..self.plan.instances()).any(|instance| head(instance) == self.memory_at(dev))
+        (0..self.plan.instances()).any(|instance| (all || instance == one) && head(instance) == self.memory_at(dev))
     }
 
     fn count_copy(&self) {
@@ -504,7 +508,7 @@ impl MemoryOps for Ops {
         world.count_copy();
         let broken = world.break_reads.load(Ordering::Relaxed)
             || world.hide_tails.load(Ordering::Relaxed) && world.is_tail(dev)
-            || world.hide_heads.load(Ordering::Relaxed) && world.is_head(dev);
+            || world.is_hidden_head(dev);
         if broken || world.fails(world.plan.fail_read, world.plan.burst) {
             return false;
         }

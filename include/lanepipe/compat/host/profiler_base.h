@@ -505,13 +505,11 @@ template <typename Derived, typename Module> class ProfilerBase {
     // Delivers what the device has published, then ends all threads. Waits for a collector that hangs, and says so.
     void stop() {
         if (lanepipe_is_running_) {
-            for (uint64_t waited = kLanepipeGlanceNs;; waited += kLanepipeGlanceNs) {
+            for (;;) {
                 lanepipe_run_left();
-                const lanepipe_status_t status = lanepipe_profiler_stop(lanepipe_profiler_, kLanepipeGlanceNs);
+                const lanepipe_status_t status = lanepipe_profiler_stop(lanepipe_profiler_, kLanepipePatienceNs);
                 if (status == LANEPIPE_TIMED_OUT) {
-                    if (waited % kLanepipePatienceNs == 0) {
-                        lanepipe_report_stall();
-                    }
+                    lanepipe_report_stall();
                 } else if (status == LANEPIPE_BUSY) {
                     // Somebody else is stopping it.
                     std::this_thread::sleep_for(std::chrono::milliseconds(1));
@@ -614,9 +612,6 @@ template <typename Derived, typename Module> class ProfilerBase {
 
     // How long stop() waits before it reports what it waits for.
     static constexpr uint64_t kLanepipePatienceNs = 3'000'000'000;
-    // How often it looks for threads that ended without having done anything.
-    static constexpr uint64_t kLanepipeGlanceNs = 50'000'000;
-    static_assert(kLanepipePatienceNs % kLanepipeGlanceNs == 0, "the report would be left out");
 
     static_assert(PLATFORM_MAX_AICPU_THREADS <= LANEPIPE_MAX_QUEUES, "there are too many control threads");
 
