@@ -36,7 +36,7 @@ TARGETS = {
     "alone_items": ratio(1.0, "one thread, item by item: at least rtrb"),
     "alone_chunks": ratio(1.0, "one thread, in chunks: at least rtrb"),
     "capi_batch16_items": ratio(0.5, "C ABI, batches of 16: at least half of rtrb item by item"),
-    "capi_batch16_chunks": ratio(0.5, "C ABI, batches of 16: at least half of rtrb in chunks"),
+    "capi_batch16_chunks": ratio(0.5, "C ABI, batches of 16: at least half of rtrb in chunks of 16"),
     "handoff_items": ratio(4.0, "ready hand-off, blocking pop, item by item: at least 4x the reference"),
     "handoff_batches": ratio(4.0, "ready hand-off, blocking pop, batches of 16: at least 4x the reference"),
     "wake_latency_ns": bare_futex("wake of a sleeper: within 1.15x + 1 us of a bare futex"),
