@@ -44,7 +44,6 @@ TEST_P(LifecycleEdges, StopLeavesANullEntryForTheNextRun) {
     void *const buffer = p.take_free(0, 1);
     ASSERT_NE(buffer, nullptr);
     sim::fill(p.real(buffer), sim::buffer_size(0), 7);
-    std::atomic<int> asked{0};
     ASSERT_TRUE(p.publish(1, nullptr, 0, 1, 7));
     p.stop();
     EXPECT_EQ(p.dev->queue_heads[1], 0u);

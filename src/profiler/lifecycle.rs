@@ -377,7 +377,8 @@ impl Profiler {
     ) -> Result<(), Status> {
         let run = starting.run.clone();
         let body = ThreadBody::new(move || {
-            // The boundary of the thread: a panic ends the thread and is reported, and stop does not wait for it.
+            // The boundary of the thread: a panic ends the thread and is reported, and stop does not wait for it, though it may
+            // for a drain thread that finds no room in the ring of a collect thread that ended so. Callbacks in C cannot panic.
             if run.await_order() && catch_unwind(AssertUnwindSafe(|| body(&run))).is_err() {
                 run.note_panic(role, index);
                 run.report(Status::LANEPIPE_E_PANIC, role, index, 0, 1, "internal error");
