@@ -68,8 +68,9 @@ template <typename T> class Harness {
         }
         if constexpr (std::is_same<C, ChipSwimlane>::value) {
             auto *const header = M::header_from_shm(producers[0]->template real<void>(collector->region()));
-            header->scheduler_count = config.level >= 2 ? static_cast<uint32_t>(config.threads) : 0;
-            header->orchestrator_count = config.level >= 3 ? 1 : 0;
+            const uint32_t schedulers = config.level >= 2 ? static_cast<uint32_t>(config.threads) : 0;
+            __atomic_store_n(&header->scheduler_count, schedulers, __ATOMIC_RELAXED);
+            __atomic_store_n(&header->orchestrator_count, config.level >= 3 ? 1u : 0u, __ATOMIC_RELAXED);
             for (int core = 0; core < config.cores; ++core) {
                 for (int kind : {M::kTask, M::kAiCore}) {
                     producer(kind, core).own(kind, static_cast<uint32_t>(core));

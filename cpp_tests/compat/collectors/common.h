@@ -31,9 +31,9 @@ inline size_t scaled(size_t bytes) {
     return std::max<size_t>(128, bytes / static_cast<size_t>(size_divisor()) / 32 * 32);
 }
 
-// A word that the device may have corrupted, as a count.
+// A word that the device may have corrupted, or writes at this moment, as a count.
 inline uint32_t bounded(const volatile uint32_t &word, uint32_t limit) {
-    const uint32_t value = word;
+    const uint32_t value = __atomic_load_n(&word, __ATOMIC_RELAXED);
     return value < limit ? value : limit;
 }
 
