@@ -337,7 +337,17 @@ template <typename Module> class BufferPoolManager {
             n = n < 1 ? 1 : kMaxCollectorShards;
         }
         if (lanepipe_pool_set_shards(pool_, static_cast<uint32_t>(n)) == LANEPIPE_OK) {
-            set_warm_targets();
+            lanepipe_set_warm_targets_();
+        }
+    }
+
+    // As the Module has them now.
+    void lanepipe_set_warm_targets_() {
+        const int shards = shard_count();
+        for (int kind = 0; kind < kKinds; ++kind) {
+            const int target = profiler_module_recycled_warm_target<Module>(kind, shards);
+            (void)lanepipe_pool_set_warm_target(pool_, static_cast<uint32_t>(kind),
+                                                target <= 0 ? 0 : static_cast<uint32_t>(target));
         }
     }
 
@@ -416,7 +426,7 @@ template <typename Module> class BufferPoolManager {
 
     size_t drain_done_into_recycled() {
         // What the Module answers may change from call to call.
-        set_warm_targets();
+        lanepipe_set_warm_targets_();
         size_t moved = 0;
         (void)lanepipe_pool_recycle_done(pool_, LANEPIPE_ALL_SHARDS, &moved);
         return moved;
@@ -757,15 +767,6 @@ template <typename Module> class BufferPoolManager {
     void note_release(const void *base) {
         if (base != nullptr && base == watched_) {
             is_watched_released_ = true;
-        }
-    }
-
-    void set_warm_targets() {
-        const int shards = shard_count();
-        for (int kind = 0; kind < kKinds; ++kind) {
-            const int target = profiler_module_recycled_warm_target<Module>(kind, shards);
-            (void)lanepipe_pool_set_warm_target(pool_, static_cast<uint32_t>(kind),
-                                                target <= 0 ? 0 : static_cast<uint32_t>(target));
         }
     }
 

@@ -680,8 +680,9 @@ template <typename Derived, typename Module> class ProfilerBase {
         }
         std::array<lanepipe_kind_t, static_cast<size_t>(Module::kBufferKinds)> kinds{};
         for (int kind = 0; kind < Module::kBufferKinds; ++kind) {
+            const int target = profiler_module_recycled_warm_target<Module>(kind, shard_count_);
             kinds[static_cast<size_t>(kind)].batch_size = lanepipe_count(Module::batch_size(kind));
-            kinds[static_cast<size_t>(kind)].warm_target = lanepipe_warm_target(kind);
+            kinds[static_cast<size_t>(kind)].warm_target = lanepipe_count(target);
         }
         constexpr int idle_seconds = Derived::kIdleTimeoutSec;
         lanepipe_profiler_config_t config{};
@@ -842,14 +843,7 @@ template <typename Derived, typename Module> class ProfilerBase {
         }
         lanepipe_next_look_ = now + std::chrono::milliseconds(10);
         lanepipe_add_instances();
-        for (int kind = 0; kind < Module::kBufferKinds; ++kind) {
-            (void)lanepipe_pool_set_warm_target(manager_.lanepipe_handle_(), static_cast<uint32_t>(kind),
-                                                lanepipe_warm_target(kind));
-        }
-    }
-
-    uint32_t lanepipe_warm_target(int kind) const {
-        return lanepipe_count(profiler_module_recycled_warm_target<Module>(kind, shard_count_));
+        manager_.lanepipe_set_warm_targets_();
     }
 
     static void lanepipe_refresh(void *self) noexcept {
